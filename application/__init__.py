@@ -1,0 +1,1 @@
+"""What to do: the ports, the one command executor, the use cases, and the reactors."""

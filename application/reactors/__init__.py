@@ -1,0 +1,6 @@
+"""What follows by itself from what has happened; one explicit tuple names every reactor."""
+
+from application.effects import Reactor
+from application.reactors.forward_requests import forward_requests
+
+REACTORS: tuple[Reactor, ...] = (forward_requests,)

@@ -1,0 +1,1 @@
+"""What may happen: commands, events, and the pure rules between them."""

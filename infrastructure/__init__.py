@@ -1,0 +1,1 @@
+"""How it touches the world; main.py puts the parts together."""

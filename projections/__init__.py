@@ -1,0 +1,1 @@
+"""What people look at: read models, their tables and their queries."""

@@ -1,0 +1,1 @@
+"""MediaNest, tested: folders mirror the tree, beside journeys and faults."""
