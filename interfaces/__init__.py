@@ -1,0 +1,1 @@
+"""How people reach it: HTTP, real time, and the command line."""
