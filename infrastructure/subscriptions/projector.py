@@ -1,0 +1,148 @@
+"""The projector: folds pages of events into a read model's table.
+
+The rows that a page touches are folded in memory, then written in one statement together with the
+checkpoint: it moves the checkpoint only from where it stood, and writes only if that succeeded.
+Rows travel as one JSON document, which both sides turn into rows in one step.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Generic, TypeVar, cast
+
+import msgspec
+from psycopg import AsyncConnection
+from psycopg.sql import SQL, Composed, Identifier, Literal
+
+from domain.kernel import Recorded, Unreadable
+from infrastructure.subscriptions.schema import CHECKPOINT_CHANNEL
+from infrastructure.subscriptions.subscriber import Fenced
+from projections.kernel import Key, ReadModel
+
+R = TypeVar("R", bound=msgspec.Struct)
+
+CACHED_ROWS = 50_000
+"""Rows kept in memory between pages, so that the events that follow need not load them again."""
+
+
+class UnreadableEvent(Exception):
+    """An event of another version of MediaNest; it is parked until this one can read it."""
+
+
+class Projector(Generic[R]):
+    """A subscription that keeps one read model."""
+
+    def __init__(self, model: ReadModel[R]) -> None:
+        self._model = model
+        self._rows: dict[Key, R | None] = {}
+        self._encode = msgspec.json.Encoder().encode
+        self._decode = msgspec.json.Decoder(list[model.row]).decode
+        self._load_statement = _load_statement(model)
+        self._write_statement = _write_statement(model)
+
+    @property
+    def name(self) -> str:
+        """The table, which names the model and its version."""
+        return self._model.table
+
+    def forget(self) -> None:
+        """Drop the cached rows."""
+        self._rows.clear()
+
+    async def apply(
+        self, connection: AsyncConnection, page: Sequence[Recorded[Any]], checkpoint: int
+    ) -> None:
+        """Fold ``page`` and write it with the checkpoint; see ``Subscription``."""
+        touched = [(recorded, keys) for recorded in page if (keys := tuple(self._keys(recorded)))]
+        await self._load(connection, {key for _, keys in touched for key in keys})
+        changed = self._fold(touched)
+        await self._write(connection, changed, checkpoint, page[-1].position)
+        self._rows.update(changed)
+        if len(self._rows) > CACHED_ROWS:
+            self._rows.clear()
+
+    def _keys(self, recorded: Recorded[Any]) -> Iterable[Key]:
+        event = recorded.event
+        if isinstance(event, self._model.events):
+            return self._model.keys(recorded)
+        if isinstance(event, Unreadable):
+            raise UnreadableEvent(f"{event.topic}: {event.reason}")
+        return ()
+
+    def _fold(self, touched: Iterable[tuple[Recorded[Any], Iterable[Key]]]) -> dict[Key, R | None]:
+        fold = self._model.fold
+        changed: dict[Key, R | None] = {}
+        for recorded, keys in touched:
+            for key in keys:
+                before = changed[key] if key in changed else self._rows[key]
+                changed[key] = fold(before, recorded)
+        return changed
+
+    async def _load(self, connection: AsyncConnection, keys: set[Key]) -> None:
+        missing = [key for key in keys if key not in self._rows]
+        if not missing:
+            return
+        names = self._model.key
+        document = self._encode([dict(zip(names, key, strict=True)) for key in missing])
+        cursor = await connection.execute(self._load_statement, (document.decode(),))
+        (found,) = cast("tuple[str]", await cursor.fetchone())
+        self._rows.update(dict.fromkeys(missing))
+        self._rows.update((self._model.key_of(row), row) for row in self._decode(found))
+
+    async def _write(
+        self, connection: AsyncConnection, changed: dict[Key, R | None], before: int, after: int
+    ) -> None:
+        names = self._model.key
+        gone = [dict(zip(names, key, strict=True)) for key, row in changed.items() if row is None]
+        kept = [row for row in changed.values() if row is not None]
+        cursor = await connection.execute(
+            self._write_statement,
+            {
+                "subscriber": self.name,
+                "before": before,
+                "after": after,
+                "kept": self._encode(kept).decode(),
+                "gone": self._encode(gone).decode(),
+                "progress": f"{self.name} {after}",
+            },
+        )
+        if cursor.rowcount != 1:
+            raise Fenced(self.name)
+
+
+def _load_statement(model: ReadModel[Any]) -> Composed:
+    return SQL(
+        "SELECT coalesce(json_agg(found), '[]')::text FROM"
+        " (SELECT {table}.* FROM {table} JOIN json_populate_recordset(NULL::{table}, %s::json)"
+        " AS wanted USING ({key})) AS found"
+    ).format(table=Identifier(model.table), key=_names(model.key))
+
+
+def _write_statement(model: ReadModel[Any]) -> Composed:
+    table = Identifier(model.table)
+    return SQL("""
+        WITH moved AS (
+            UPDATE checkpoints SET position = %(after)s
+            WHERE subscriber = %(subscriber)s AND position = %(before)s RETURNING position
+        ), removed AS (
+            DELETE FROM {table} USING moved, json_populate_recordset(NULL::{table}, %(gone)s::json)
+            AS gone WHERE ({key_here}) = ({key_gone})
+        ), written AS (
+            INSERT INTO {table} SELECT kept.*
+            FROM moved, json_populate_recordset(NULL::{table}, %(kept)s::json) AS kept
+            ON CONFLICT ({key}) DO UPDATE SET ({columns}) = ROW({excluded})
+        )
+        SELECT pg_notify({channel}, %(progress)s) FROM moved
+    """).format(
+        table=table,
+        key=_names(model.key),
+        key_here=_names(model.key, model.table),
+        key_gone=_names(model.key, "gone"),
+        columns=_names(model.columns),
+        excluded=_names(model.columns, "excluded"),
+        channel=Literal(CHECKPOINT_CHANNEL),
+    )
+
+
+def _names(columns: Iterable[str], table: str | None = None) -> Composed:
+    """The columns, separated by commas, each of ``table`` if one is named."""
+    path = () if table is None else (table,)
+    return SQL(", ").join(Identifier(*path, column) for column in columns)

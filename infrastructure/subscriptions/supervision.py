@@ -1,0 +1,31 @@
+"""Keeps a loop running: what fails is told and started again, and never dies silently."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import NoReturn
+
+import structlog
+
+log = structlog.get_logger()
+
+FIRST_DELAY = 0.1
+LONGEST_DELAY = 15.0
+STABLE_SECONDS = 60.0
+"""A loop that ran this long before it failed begins again with the first delay."""
+
+
+async def supervise(name: str, run: Callable[[], Awaitable[None]]) -> NoReturn:
+    """Run ``run`` for ever, with a growing delay after each failure; ends only by cancellation."""
+    loop = asyncio.get_running_loop()
+    delay = FIRST_DELAY
+    while True:
+        started = loop.time()
+        try:
+            await run()
+            log.warning("loop ended", loop=name)
+        except Exception as error:
+            log.exception("loop failed", loop=name, error=str(error), retry_in=delay)
+        if loop.time() - started > STABLE_SECONDS:
+            delay = FIRST_DELAY
+        await asyncio.sleep(delay)
+        delay = min(delay * 2, LONGEST_DELAY)

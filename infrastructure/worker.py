@@ -1,0 +1,111 @@
+"""The worker: performs the jobs of the outbox, each under a lease that it keeps alive."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from application.effects import Job
+from infrastructure.outbox import Lease, Outbox
+from infrastructure.subscriptions.supervision import supervise
+from infrastructure.tasks import answer_bell
+
+log = structlog.get_logger()
+
+LOOK_SECONDS = 1.0
+"""How often due jobs are looked for without being called: retries, lost bells, expired leases."""
+FIRST_DELAY = timedelta(seconds=1)
+LONGEST_DELAY = timedelta(minutes=5)
+
+
+class Worker:
+    """Performs at most ``concurrency`` jobs at once."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        perform: Callable[[Job], Coroutine[Any, Any, None]],
+        redis_url: str,
+        *,
+        concurrency: int = 20,
+    ) -> None:
+        self._outbox = outbox
+        self._perform = perform
+        self._redis_url = redis_url
+        self._concurrency = concurrency
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Work until cancelled; what is under way is then given back at the end of its lease."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(supervise("bell", self._answer_bell))
+                group.create_task(supervise("due jobs", self._look))
+        finally:
+            for task in self._running:
+                task.cancel()
+            await asyncio.gather(*self._running, return_exceptions=True)
+
+    async def _answer_bell(self) -> None:
+        await answer_bell(self._redis_url, self._take, concurrency=self._concurrency)
+
+    async def _look(self) -> None:
+        while True:
+            free = self._concurrency - len(self._running)
+            if free > 0:
+                for lease in await self._outbox.take_due(free):
+                    self._start(lease)
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _take(self, job_id: UUID) -> None:
+        if len(self._running) < self._concurrency:  # else it is found when there is room
+            lease = await self._outbox.take(job_id)
+            if lease is not None:
+                self._start(lease)
+
+    def _start(self, lease: Lease) -> None:
+        task = asyncio.create_task(self._work(lease), name=f"job {lease.id}")
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _work(self, lease: Lease) -> None:
+        with structlog.contextvars.bound_contextvars(
+            correlation_id=lease.job.correlation_id, job_id=str(lease.id)
+        ):
+            performing = asyncio.create_task(self._perform(lease.job))
+            heart = asyncio.create_task(self._keep(lease, performing))
+            try:
+                await performing
+                await self._outbox.complete(lease)
+            except asyncio.CancelledError:
+                if not heart.done():  # we are stopping, and leave the job to the end of its lease
+                    performing.cancel()
+                    raise
+                log.warning("lease lost")
+            except Exception:
+                await self._give_back(lease)
+            finally:
+                heart.cancel()
+
+    async def _give_back(self, lease: Lease) -> None:
+        delay = min(FIRST_DELAY * 2 ** min(lease.fence - 1, 20), LONGEST_DELAY)
+        log.exception("job failed", retry_in=delay.total_seconds())
+        with suppress(Exception):  # without the store the lease simply ends
+            await self._outbox.postpone(lease, delay)
+
+    async def _keep(self, lease: Lease, performing: asyncio.Task[None]) -> None:
+        """Renew the lease three times in its life; stop the job when another worker has it."""
+        while True:
+            await asyncio.sleep(self._outbox.lease.total_seconds() / 3)
+            try:
+                ours = await self._outbox.renew(lease)
+            except Exception as error:  # noqa: BLE001 - the next beat may reach the store again
+                log.warning("lease not renewed", error=str(error))
+                continue
+            if not ours:
+                performing.cancel()
+                return
