@@ -10,8 +10,8 @@ from uuid import UUID
 import structlog
 
 from application.effects import Job
+from infrastructure.loops import keep_running
 from infrastructure.outbox import Lease, Outbox
-from infrastructure.subscriptions.supervision import supervise
 from infrastructure.tasks import answer_bell
 
 log = structlog.get_logger()
@@ -43,8 +43,8 @@ class Worker:
         """Work until cancelled; what is under way is then given back at the end of its lease."""
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(supervise("bell", self._answer_bell))
-                group.create_task(supervise("due jobs", self._look))
+                group.create_task(keep_running("bell", self._answer_bell))
+                group.create_task(keep_running("due jobs", self._look))
         finally:
             for task in self._running:
                 task.cancel()
@@ -87,15 +87,12 @@ class Worker:
                     raise
                 log.warning("lease lost")
             except Exception:
-                await self._give_back(lease)
+                delay = min(FIRST_DELAY * 2 ** min(lease.fence - 1, 20), LONGEST_DELAY)
+                log.exception("job failed", retry_in=delay.total_seconds())
+                with suppress(Exception):  # without the store the lease simply ends
+                    await self._outbox.postpone(lease, delay)
             finally:
                 heart.cancel()
-
-    async def _give_back(self, lease: Lease) -> None:
-        delay = min(FIRST_DELAY * 2 ** min(lease.fence - 1, 20), LONGEST_DELAY)
-        log.exception("job failed", retry_in=delay.total_seconds())
-        with suppress(Exception):  # without the store the lease simply ends
-            await self._outbox.postpone(lease, delay)
 
     async def _keep(self, lease: Lease, performing: asyncio.Task[None]) -> None:
         """Renew the lease three times in its life; stop the job when another worker has it."""

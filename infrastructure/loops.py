@@ -14,7 +14,7 @@ STABLE_SECONDS = 60.0
 """A loop that ran this long before it failed begins again with the first delay."""
 
 
-async def supervise(name: str, run: Callable[[], Awaitable[None]]) -> NoReturn:
+async def keep_running(name: str, run: Callable[[], Awaitable[None]]) -> NoReturn:
     """Run ``run`` for ever, with a growing delay after each failure; ends only by cancellation."""
     loop = asyncio.get_running_loop()
     delay = FIRST_DELAY

@@ -1,0 +1,143 @@
+"""All settings, read once: from the environment, and under it from one TOML file.
+
+Each field of ``Settings`` is one setting. Its environment variable is the upper-case name with
+``MEDIANEST_`` before it (the two that other tools know too have none), its TOML key the name.
+"""
+
+import os
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+
+class SettingsError(Exception):
+    """A setting is wrong; the message names it, the reason, and the mend."""
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """Everything that can be chosen. See ``docs/settings.md``."""
+
+    database_url: str | None = None
+    redis_url: str | None = None
+    secret_key: str | None = None
+    data_dir: Path = Path("data")
+    host: str = "127.0.0.1"
+    port: int = 8080
+    log_level: str = "info"
+    tmdb_url: str = "https://api.themoviedb.org/3"
+    tmdb_token: str | None = None
+    overseerr_url: str | None = None
+    overseerr_api_key: str | None = None
+
+
+_UNPREFIXED = {"database_url": "DATABASE_URL", "redis_url": "REDIS_URL"}
+
+
+def variable(setting: str) -> str:
+    """The environment variable of a setting."""
+    return _UNPREFIXED.get(setting, f"MEDIANEST_{setting.upper()}")
+
+
+def load(
+    environment: Mapping[str, str] = os.environ,
+    config: Path | None = None,
+    **chosen: Any,
+) -> Settings:
+    """Read the settings; ``chosen`` (from the command line) comes before both sources.
+
+    ``None`` among ``chosen`` is not chosen. Raises SettingsError for the first wrong one.
+    """
+    values: dict[str, Any] = {}
+    if config is not None:
+        values |= _from_file(config)
+    values |= _from_environment(environment)
+    values |= {name: value for name, value in chosen.items() if value is not None}
+    return Settings(**values)
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    names = {variable(name): name for name in Settings.__struct_fields__}
+    values: dict[str, Any] = {}
+    for key, text in environment.items():
+        if key in names:
+            if text:
+                values[names[key]] = _parsed(names[key], text, key)
+        elif key.startswith("MEDIANEST_") and key not in _INTERNAL:
+            raise SettingsError(f"{key} is not a setting.{_hint(key, names)}")
+    return values
+
+
+def _from_file(config: Path) -> dict[str, Any]:
+    try:
+        document = tomllib.loads(config.read_text())
+    except OSError as error:
+        raise SettingsError(f"{config} cannot be read: {error.strerror}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{config} is not TOML: {error}.") from None
+    for key in document:
+        if key not in Settings.__struct_fields__:
+            hint = _hint(key, Settings.__struct_fields__)
+            raise SettingsError(f"{key} in {config} is not a setting.{hint}")
+    return {key: _parsed(key, str(value), f"{key} in {config}") for key, value in document.items()}
+
+
+def _hint(key: str, names: Iterable[str]) -> str:
+    close = get_close_matches(key, names, n=1)
+    return f" Did you mean {close[0]}?" if close else ""
+
+
+def _parsed(name: str, text: str, where: str) -> Any:
+    try:
+        return _PARSERS.get(name, str)(text.strip())
+    except ValueError as error:
+        raise SettingsError(f"{where} is wrong: {error}") from None
+
+
+def _port(text: str) -> int:
+    port = int(text) if text.isdecimal() else -1
+    if port not in range(65536):
+        raise ValueError("it must be a port number from 0 to 65535 (0 takes a free one).")
+    return port
+
+
+def _url(*schemes: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        parts = urlsplit(text)
+        if parts.scheme not in schemes or not (parts.netloc or parts.path):
+            raise ValueError(f"it must be a URL that begins with {' or '.join(schemes)}.")
+        return text.rstrip("/")
+
+    return parse
+
+
+def _log_level(text: str) -> str:
+    levels = ("debug", "info", "warning", "error")
+    if text.lower() not in levels:
+        raise ValueError(f"it must be one of {', '.join(levels)}.")
+    return text.lower()
+
+
+def _secret(text: str) -> str:
+    if len(text) < _SECRET_LENGTH:
+        raise ValueError(f"it must have at least {_SECRET_LENGTH} characters.")
+    return text
+
+
+_SECRET_LENGTH = 32
+_INTERNAL = frozenset({"MEDIANEST_READY_FD", "MEDIANEST_PARENT_FD"})
+"""How a supervisor speaks with its children; not settings."""
+_PARSERS: dict[str, Callable[[str], Any]] = {
+    "database_url": _url("postgresql", "postgres"),
+    "redis_url": _url("redis", "rediss", "unix"),
+    "secret_key": _secret,
+    "data_dir": Path,
+    "port": _port,
+    "log_level": _log_level,
+    "tmdb_url": _url("http", "https"),
+    "overseerr_url": _url("http", "https"),
+}

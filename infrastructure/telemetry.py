@@ -1,0 +1,40 @@
+"""Logs: one JSON object a line on standard error, with the correlation id of its cause."""
+
+import logging
+import sys
+from typing import Any
+
+import msgspec
+import structlog
+
+
+def configure_logging(level: str, process: str) -> None:
+    """Log from ``level`` up, as ``process``; the standard library's loggers take the same way."""
+    threshold = logging.getLevelNamesMapping()[level.upper()]
+    encode = msgspec.json.Encoder(enc_hook=str).encode
+
+    def render(_: Any, __: str, event: Any) -> bytes:
+        return encode({"process": process, **event})
+
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            render,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
+        cache_logger_on_first_use=True,
+    )
+    handler = _ToStructlog(threshold)
+    logging.basicConfig(handlers=[handler], level=max(threshold, logging.WARNING), force=True)
+
+
+class _ToStructlog(logging.Handler):
+    """Hands the records of libraries to structlog."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        log = structlog.get_logger(logger=record.name)
+        log.log(record.levelno, record.getMessage(), exc_info=record.exc_info)
