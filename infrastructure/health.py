@@ -1,5 +1,8 @@
 """What the health pages tell: asked each time, each part with its own deadline."""
 
+# redis-py leaves its keyword arguments untyped.
+# pyright: reportUnknownMemberType=false
+
 import asyncio
 from collections.abc import Awaitable, Callable
 from time import perf_counter
