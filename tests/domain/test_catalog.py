@@ -1,3 +1,4 @@
+# pyright: reportPrivateUsage=false
 import json
 from pathlib import Path
 from uuid import UUID
@@ -62,6 +63,6 @@ def test_a_tag_must_be_given_belong_to_its_stream_and_be_free() -> None:
 
     with pytest.raises(TypeError, match="needs tag="):
         tag_of(Untagged)
-    build = catalog._events  # pyright: ignore[reportPrivateUsage] - built once, at import
+    build = catalog._events
     with pytest.raises(TypeError, match=r"other\.happened"):
         build((decider(Stray),))
