@@ -24,7 +24,14 @@ async def keep_running(name: str, run: Callable[[], Awaitable[None]]) -> NoRetur
             await run()
             log.warning("loop ended", loop=name)
         except Exception as error:
-            log.exception("loop failed", loop=name, error=str(error), retry_in=delay)
+            # The traceback once: a server that is away for a day is not news every few seconds.
+            log.error(  # noqa: TRY400
+                "loop failed",
+                loop=name,
+                error=f"{type(error).__name__}: {error}",
+                retry_in=delay,
+                exc_info=delay == FIRST_DELAY,
+            )
         if loop.time() - started > STABLE_SECONDS:
             delay = FIRST_DELAY
         await asyncio.sleep(delay)

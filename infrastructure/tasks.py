@@ -12,6 +12,7 @@ from uuid import UUID
 import structlog
 from redis.exceptions import RedisError
 from taskiq.acks import AcknowledgeType
+from taskiq.exceptions import TaskiqError
 from taskiq.kicker import AsyncKicker
 from taskiq.receiver import Receiver
 from taskiq_redis import RedisStreamBroker
@@ -49,7 +50,7 @@ class WorkerBell:
             async with asyncio.timeout(LONGEST_RING):
                 for job_id in job_ids:
                     await self._kicker.kiq(str(job_id))
-        except (RedisError, OSError, TimeoutError) as error:
+        except (TaskiqError, RedisError, OSError, TimeoutError) as error:
             log.warning("bell not heard", error=str(error))
 
     async def close(self) -> None:

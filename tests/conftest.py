@@ -7,12 +7,25 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+import structlog
 from psycopg.sql import SQL, Identifier
 
 from infrastructure import schema
 from infrastructure.embedded import DataFolder, EmbeddedServers, ServerUrls
 
 TEMPLATE = "medianest_template"
+
+# Through the standard library, where pytest shows it beside a failure. (The renderer that structlog
+# takes for a terminal needs seconds for a traceback, and the event loop stands still meanwhile.)
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.format_exc_info,
+        structlog.processors.KeyValueRenderer(key_order=["event"]),
+    ],
+    logger_factory=structlog.stdlib.LoggerFactory(),
+    wrapper_class=structlog.stdlib.BoundLogger,
+)
 
 
 @pytest.fixture(scope="session")

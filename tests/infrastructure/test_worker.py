@@ -1,0 +1,208 @@
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from psycopg_pool import AsyncConnectionPool
+from redis.asyncio import Redis
+
+from application.effects import Job
+from infrastructure.outbox import Outbox
+from infrastructure.tasks import QUEUE, WorkerBell
+from infrastructure.worker import LOOK_SECONDS, Worker
+from tests.infrastructure.test_outbox import put
+
+NOWHERE = "redis://127.0.0.1:1"
+
+
+class Performed:
+    """Counts the runs of each job, and lets a test decide how each run goes."""
+
+    def __init__(self, run: Callable[[Job], Coroutine[Any, Any, None]] | None = None) -> None:
+        self.jobs: list[UUID] = []
+        self._run = run
+        self._news = asyncio.Event()
+
+    async def __call__(self, job: Job) -> None:
+        self.jobs.append(job.id)
+        self._news.set()
+        if self._run is not None:
+            await self._run(job)
+
+    async def times(self, count: int) -> None:
+        async with asyncio.timeout(20):
+            while len(self.jobs) < count:
+                self._news.clear()
+                await self._news.wait()
+
+
+@asynccontextmanager
+async def working(
+    outbox: Outbox, perform: Performed, redis_url: str = NOWHERE, **options: int
+) -> AsyncGenerator[asyncio.Task[None]]:
+    task = asyncio.create_task(Worker(outbox, perform, redis_url, **options).run())
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def until_empty(pool: AsyncConnectionPool) -> None:
+    async with asyncio.timeout(10):
+        while True:
+            async with pool.connection() as connection:
+                cursor = await connection.execute("SELECT count(*) FROM outbox")
+                if await cursor.fetchone() == (0,):
+                    return
+            await asyncio.sleep(0.02)
+
+
+async def test_the_bell_wakes_a_worker_at_once(pool: AsyncConnectionPool, redis_url: str) -> None:
+    performed, bell = Performed(), WorkerBell(redis_url)
+    loop = asyncio.get_running_loop()
+    async with working(Outbox(pool), performed, redis_url):
+        await asyncio.sleep(0.3)  # it has looked for due jobs, and looks again in a second
+        job_id = await put(pool)
+        rung_at = loop.time()
+        await bell.ring([job_id])
+        await performed.times(1)
+        assert loop.time() - rung_at < LOOK_SECONDS / 2
+        await until_empty(pool)
+    await bell.close()
+    assert performed.jobs == [job_id]
+
+
+async def test_a_bell_rung_twice_performs_once(pool: AsyncConnectionPool, redis_url: str) -> None:
+    performed, bell = Performed(), WorkerBell(redis_url)
+    async with working(Outbox(pool), performed, redis_url):
+        job_id = await put(pool)
+        await bell.ring([job_id] * 5)
+        await until_empty(pool)
+        await asyncio.sleep(LOOK_SECONDS * 1.2)
+    await bell.close()
+    assert performed.jobs == [job_id]
+
+
+async def test_without_redis_jobs_are_found_all_the_same(pool: AsyncConnectionPool) -> None:
+    performed = Performed()
+    await WorkerBell(NOWHERE).ring([await put(pool)])
+    async with working(Outbox(pool), performed):
+        await performed.times(1)
+        await put(pool, due_in=timedelta(seconds=0.2))
+        await performed.times(2)
+        await until_empty(pool)
+
+
+async def test_a_flushed_redis_is_listened_to_again(
+    pool: AsyncConnectionPool, redis_url: str
+) -> None:
+    performed, bell = Performed(), WorkerBell(redis_url)
+    async with working(Outbox(pool), performed, redis_url), Redis.from_url(redis_url) as redis:  # pyright: ignore[reportUnknownMemberType] - its keyword arguments are untyped
+        await redis.delete(QUEUE)
+        for count in range(1, 4):
+            await bell.ring([await put(pool)])
+            await performed.times(count)
+        await until_empty(pool)
+    await bell.close()
+
+
+async def test_a_job_that_fails_unexpectedly_is_tried_again(pool: AsyncConnectionPool) -> None:
+    async def fail_once(_: Job) -> None:
+        if len(performed.jobs) == 1:
+            raise RuntimeError("this was not foreseen")
+
+    performed = Performed(fail_once)
+    job_id = await put(pool)
+    async with working(Outbox(pool), performed):
+        await performed.times(2)
+        await until_empty(pool)
+    assert performed.jobs == [job_id, job_id]
+
+
+async def test_a_long_job_keeps_its_lease(pool: AsyncConnectionPool) -> None:
+    async def take_long(_: Job) -> None:
+        await asyncio.sleep(2.5)
+
+    outbox, performed = Outbox(pool, lease=timedelta(seconds=0.9)), Performed(take_long)
+    await put(pool)
+    async with working(outbox, performed), working(outbox, performed):
+        await until_empty(pool)
+    assert len(performed.jobs) == 1
+
+
+async def test_a_job_whose_worker_died_is_taken_over_when_its_lease_ends(
+    pool: AsyncConnectionPool,
+) -> None:
+    lease = await Outbox(pool, lease=timedelta(seconds=0.5)).take(await put(pool))
+    assert lease is not None
+    performed = Performed()
+    async with working(Outbox(pool), performed):
+        await performed.times(1)
+        await until_empty(pool)
+
+
+async def test_a_worker_that_lost_its_lease_stops_the_job(pool: AsyncConnectionPool) -> None:
+    stopped = asyncio.Event()
+
+    async def hang(_: Job) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.set()
+
+    performed = Performed(hang)
+    job_id = await put(pool)
+    async with working(Outbox(pool, lease=timedelta(seconds=0.3)), performed):
+        await performed.times(1)
+        async with pool.connection() as connection:
+            await connection.execute(
+                "UPDATE outbox SET fence = fence + 1, leased_until = 'infinity'"
+            )
+        async with asyncio.timeout(5):
+            await stopped.wait()
+    assert performed.jobs == [job_id]
+
+
+async def test_no_more_jobs_than_allowed_run_at_once(pool: AsyncConnectionPool) -> None:
+    running, most = 0, 0
+
+    async def count(_: Job) -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0.1)
+        running -= 1
+
+    performed = Performed(count)
+    for _ in range(5):
+        await put(pool)
+    async with working(Outbox(pool), performed, concurrency=2):
+        await until_empty(pool)
+    assert most == 2
+
+
+async def test_stopping_stops_what_is_under_way(pool: AsyncConnectionPool) -> None:
+    stopped = asyncio.Event()
+
+    async def hang(_: Job) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.set()
+
+    performed = Performed(hang)
+    await put(pool)
+    async with working(Outbox(pool), performed):
+        await performed.times(1)
+    assert stopped.is_set()
+
+
+@pytest.fixture(autouse=True)
+async def _empty_queue(redis_url: str) -> AsyncGenerator[None]:
+    yield
+    async with Redis.from_url(redis_url) as redis:  # pyright: ignore[reportUnknownMemberType]
+        await redis.delete(QUEUE)
