@@ -1,7 +1,7 @@
 """What every test may use: private servers for the session, a database of its own for each test."""
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 from uuid import uuid4
 
@@ -9,9 +9,13 @@ import psycopg
 import pytest
 import structlog
 from psycopg.sql import SQL, Identifier
+from psycopg_pool import AsyncConnectionPool
 
-from infrastructure import schema
+from infrastructure import postgres, schema
 from infrastructure.embedded import DataFolder, EmbeddedServers, ServerUrls
+from infrastructure.event_store.codec import EventCodec
+from infrastructure.event_store.reader import EventReader
+from infrastructure.event_store.writer import GroupCommitWriter
 
 TEMPLATE = "medianest_template"
 
@@ -69,6 +73,23 @@ def database_url(servers: ServerUrls) -> Generator[str]:
 @pytest.fixture
 def redis_url(servers: ServerUrls) -> str:
     return servers.redis_url
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncGenerator[AsyncConnectionPool]:
+    async with postgres.pool(database_url, "tests", size=4) as opened:
+        yield opened
+
+
+@pytest.fixture
+def reader(pool: AsyncConnectionPool) -> EventReader:
+    return EventReader(pool, EventCodec())
+
+
+@pytest.fixture
+async def writer(database_url: str) -> AsyncGenerator[GroupCommitWriter]:
+    async with GroupCommitWriter(database_url, EventCodec()) as opened:
+        yield opened
 
 
 def sibling(database_url: str, name: str) -> str:

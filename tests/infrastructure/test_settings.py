@@ -1,0 +1,111 @@
+from pathlib import Path
+
+import pytest
+
+from infrastructure.settings import Settings, SettingsError, load, variable
+
+
+def test_nothing_set_gives_the_defaults() -> None:
+    assert load({}) == Settings()
+    assert load({}).host == "127.0.0.1"
+    assert load({}).port == 8080
+
+
+def test_every_setting_can_come_from_the_environment() -> None:
+    settings = load(
+        {
+            "DATABASE_URL": "postgresql://db/medianest",
+            "REDIS_URL": "redis://cache:6379/1",
+            "MEDIANEST_SECRET_KEY": "k" * 32,
+            "MEDIANEST_DATA_DIR": "/srv/medianest",
+            "MEDIANEST_HOST": "0.0.0.0",
+            "MEDIANEST_PORT": "9000",
+            "MEDIANEST_LOG_LEVEL": "DEBUG",
+            "MEDIANEST_TMDB_URL": "http://tmdb/3/",
+            "MEDIANEST_TMDB_TOKEN": "token",
+            "MEDIANEST_OVERSEERR_URL": "https://overseerr",
+            "MEDIANEST_OVERSEERR_API_KEY": "key",
+            "PATH": "/bin",
+        }
+    )
+    assert settings == Settings(
+        database_url="postgresql://db/medianest",
+        redis_url="redis://cache:6379/1",
+        secret_key="k" * 32,
+        data_dir=Path("/srv/medianest"),
+        host="0.0.0.0",
+        port=9000,
+        log_level="debug",
+        tmdb_url="http://tmdb/3",
+        tmdb_token="token",
+        overseerr_url="https://overseerr",
+        overseerr_api_key="key",
+    )
+
+
+def test_every_setting_can_come_from_a_file_and_the_environment_wins(tmp_path: Path) -> None:
+    config = tmp_path / "medianest.toml"
+    config.write_text('port = 9000\nhost = "0.0.0.0"\ntmdb_token = "from the file"\n')
+    settings = load({"MEDIANEST_PORT": "9001"}, config)
+    assert (settings.port, settings.host, settings.tmdb_token) == (9001, "0.0.0.0", "from the file")
+
+
+def test_the_command_line_wins_over_both() -> None:
+    environment = {"MEDIANEST_PORT": "9001"}
+    assert load(environment, port=9002).port == 9002
+    assert load(environment, port=None).port == 9001
+
+
+def test_an_empty_variable_is_not_set() -> None:
+    assert load({"DATABASE_URL": "", "MEDIANEST_PORT": ""}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("MEDIANEST_PORT", "http", "must be a port number from 0 to 65535"),
+        ("MEDIANEST_PORT", "65536", "must be a port number from 0 to 65535"),
+        ("MEDIANEST_PORT", "-1", "must be a port number from 0 to 65535"),
+        ("DATABASE_URL", "mysql://db/x", "begins with postgresql or postgres"),
+        ("REDIS_URL", "cache:6379", "begins with redis or rediss or unix"),
+        ("MEDIANEST_TMDB_URL", "tmdb", "begins with http or https"),
+        ("MEDIANEST_OVERSEERR_URL", "ftp://x", "begins with http or https"),
+        ("MEDIANEST_SECRET_KEY", "short", "at least 32 characters"),
+        ("MEDIANEST_LOG_LEVEL", "loud", "one of debug, info, warning, error"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_its_reason(name: str, value: str, reason: str) -> None:
+    with pytest.raises(SettingsError, match=rf"^{name} is wrong: .*{reason}") as error:
+        load({name: value})
+    assert "short" not in str(error.value)
+
+
+def test_a_setting_that_does_not_exist_is_refused_with_the_likely_one() -> None:
+    with pytest.raises(SettingsError, match="Did you mean MEDIANEST_TMDB_TOKEN"):
+        load({"MEDIANEST_TMBD_TOKEN": "x"})
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("port = 'many'", "port in .* is wrong: it must be a port number"),
+        ("prot = 1", "prot in .* is not a setting. Did you mean port"),
+        ("port =", "is not TOML"),
+    ],
+)
+def test_a_wrong_file_says_what_is_wrong(tmp_path: Path, content: str, message: str) -> None:
+    config = tmp_path / "medianest.toml"
+    config.write_text(content)
+    with pytest.raises(SettingsError, match=message):
+        load({}, config)
+
+
+def test_a_missing_file_says_so(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="cannot be read: No such file"):
+        load({}, tmp_path / "nowhere.toml")
+
+
+def test_the_documentation_names_every_setting() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "settings.md").read_text()
+    for name in Settings.__struct_fields__:
+        assert f"`{variable(name)}`" in page
