@@ -51,11 +51,12 @@ class ForwardingProblem(StrEnum):
     UPSTREAM_ERROR = "upstream_error"
     THROTTLED = "throttled"
     BAD_KEY = "bad_key"
+    QUOTA_USED = "quota_used"
     REFUSED = "refused"
 
 
 PERMANENT_PROBLEMS = frozenset({ForwardingProblem.REFUSED})
-"""What waiting does not mend. A bad key does mend: an admin corrects it while requests wait."""
+"""What waiting does not mend. A quota frees up, and a bad key is corrected while requests wait."""
 
 
 # Events

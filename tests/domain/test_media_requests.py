@@ -103,11 +103,10 @@ def test_a_refusal_is_not_tried_again() -> None:
     )
 
 
-def test_a_wrong_key_is_waited_for_since_an_admin_can_mend_it() -> None:
-    given(media_requests, requested).when(failure(problem=ForwardingProblem.BAD_KEY)).then(
-        ForwardingFailed(
-            1, ForwardingProblem.BAD_KEY, "No answer.", NOON, NOON + timedelta(seconds=2)
-        )
+@pytest.mark.parametrize("problem", [ForwardingProblem.BAD_KEY, ForwardingProblem.QUOTA_USED])
+def test_what_an_admin_or_time_can_mend_is_waited_for(problem: ForwardingProblem) -> None:
+    given(media_requests, requested).when(failure(problem=problem)).then(
+        ForwardingFailed(1, problem, "No answer.", NOON, NOON + timedelta(seconds=2))
     )
 
 
