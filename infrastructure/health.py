@@ -6,7 +6,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from time import perf_counter
-from typing import cast
 
 import msgspec
 from psycopg_pool import AsyncConnectionPool
@@ -30,9 +29,9 @@ class Part(msgspec.Struct, frozen=True):
 class HealthCheck:
     """Asks PostgreSQL, Redis and the subscribers."""
 
-    def __init__(self, pool: AsyncConnectionPool, redis: Redis) -> None:
+    def __init__(self, pool: AsyncConnectionPool, redis_url: str) -> None:
         self._pool = pool
-        self._redis = redis
+        self._redis: Redis = Redis.from_url(redis_url, socket_connect_timeout=1)
 
     async def check(self) -> list[Part]:
         """All parts, asked at the same time."""
@@ -43,13 +42,17 @@ class HealthCheck:
         }
         return list(await asyncio.gather(*(_ask(name, ask) for name, ask in parts.items())))
 
+    async def aclose(self) -> None:
+        """Close the connection to Redis."""
+        await self._redis.aclose()
+
     async def _postgres(self) -> str:
         async with self._pool.connection() as connection:
             await connection.execute("SELECT 1")
         return "answers"
 
     async def _ping(self) -> str:
-        await cast("Awaitable[bool]", self._redis.ping())
+        await self._redis.ping()
         return "answers"
 
     async def _subscribers(self) -> str:

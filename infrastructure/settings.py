@@ -33,6 +33,16 @@ class Settings(msgspec.Struct, frozen=True):
     tmdb_token: str | None = None
     overseerr_url: str | None = None
     overseerr_api_key: str | None = None
+    lease_seconds: int = 15
+
+    def required(self, setting: str) -> str:
+        """A setting that a process cannot do without. Raises SettingsError."""
+        value: str | None = getattr(self, setting)
+        if value is None:
+            raise SettingsError(
+                f"{variable(setting)} is not set, and no MediaNest runs in {self.data_dir}."
+            )
+        return value
 
 
 _UNPREFIXED = {"database_url": "DATABASE_URL", "redis_url": "REDIS_URL"}
@@ -105,6 +115,13 @@ def _port(text: str) -> int:
     return port
 
 
+def _lease_seconds(text: str) -> int:
+    seconds = int(text) if text.isdecimal() else 0
+    if not 1 <= seconds <= _LONGEST_LEASE:
+        raise ValueError(f"it must be a number of seconds from 1 to {_LONGEST_LEASE}.")
+    return seconds
+
+
 def _url(*schemes: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         parts = urlsplit(text)
@@ -129,7 +146,8 @@ def _secret(text: str) -> str:
 
 
 _SECRET_LENGTH = 32
-_INTERNAL = frozenset({"MEDIANEST_READY_FD", "MEDIANEST_PARENT_FD"})
+_LONGEST_LEASE = 600
+_INTERNAL = frozenset({"MEDIANEST_READY_FD", "MEDIANEST_LIFELINE_FD"})
 """How a supervisor speaks with its children; not settings."""
 _PARSERS: dict[str, Callable[[str], Any]] = {
     "database_url": _url("postgresql", "postgres"),
@@ -138,6 +156,7 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "data_dir": Path,
     "port": _port,
     "log_level": _log_level,
+    "lease_seconds": _lease_seconds,
     "tmdb_url": _url("http", "https"),
     "overseerr_url": _url("http", "https"),
 }

@@ -53,7 +53,7 @@ class WorkerBell:
         except (TaskiqError, RedisError, OSError, TimeoutError) as error:
             log.warning("bell not heard", error=str(error))
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Close the connections."""
         await self._broker.shutdown()
 

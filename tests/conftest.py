@@ -11,11 +11,12 @@ import structlog
 from psycopg.sql import SQL, Identifier
 from psycopg_pool import AsyncConnectionPool
 
-from infrastructure import postgres, schema
+from infrastructure import postgres
 from infrastructure.embedded import DataFolder, EmbeddedServers, ServerUrls
 from infrastructure.event_store.codec import EventCodec
 from infrastructure.event_store.reader import EventReader
 from infrastructure.event_store.writer import GroupCommitWriter
+from infrastructure.migrations import migrate
 
 TEMPLATE = "medianest_template"
 
@@ -50,7 +51,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Generator[ServerUrls]:
         try:
             with psycopg.connect(urls.database_url, autocommit=True) as connection:
                 connection.execute(SQL("CREATE DATABASE {}").format(Identifier(TEMPLATE)))
-            runner.run(schema.migrate(sibling(urls.database_url, TEMPLATE)))
+            runner.run(migrate(sibling(urls.database_url, TEMPLATE)))
             yield urls
         finally:
             runner.run(embedded.__aexit__(None, None, None))

@@ -59,9 +59,13 @@ class InMemoryEventStore:
             for number, (metadata, event) in enumerate(new.events)
         ]
         self._commands[new.command_id] = self.head
+        self.wake()
+        return Appended(self.head)
+
+    def wake(self) -> None:
+        """Let every subscriber look again."""
         self._grown.set()
         self._grown = asyncio.Event()
-        return Appended(self.head)
 
     async def read_stream(self, stream_id: UUID, *, after_version: int = 0) -> History:
         self._check()

@@ -5,7 +5,7 @@ it is the tag, with ``@<version>`` from version 2 on, so the common case needs n
 bytes to choose a decoder: every (tag, current version) has one typed decoder.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -42,6 +42,11 @@ class EventCodec:
         upcasters: Mapping[tuple[str, int], Upcaster] = UPCASTERS,
     ) -> None:
         self._topics = {event: _topic(tag, event.version) for tag, event in events.items()}
+        self._events = {
+            _topic(tag, version): event
+            for tag, event in events.items()
+            for version in range(1, event.version + 1)
+        }
         self._decoders: dict[str, Callable[[bytes], Envelope[Any]]] = {
             _topic(tag, event.version): msgspec.json.Decoder(Envelope[event]).decode
             for tag, event in events.items()
@@ -50,6 +55,10 @@ class EventCodec:
             for version in range(1, event.version):
                 self._decoders[_topic(tag, version)] = _upcasting(event, version, upcasters)
         self._encode = msgspec.json.Encoder().encode
+
+    def topics_except(self, events: Collection[type[Event]]) -> list[str]:
+        """The topics, in all versions so far, of every event but these."""
+        return [topic for topic, event in self._events.items() if event not in events]
 
     def encode(self, metadata: Metadata, event: Event) -> tuple[str, bytes]:
         """The topic and the bytes of an event."""

@@ -7,7 +7,7 @@ of the same log by position, so the seam has no gap and no repeat.
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from types import TracebackType
@@ -19,9 +19,9 @@ from psycopg.sql import SQL, Identifier
 from domain.kernel import Event, Recorded
 from infrastructure.event_store import schema
 from infrastructure.event_store.reader import EventReader
+from infrastructure.loops import keep_running
 from infrastructure.postgres import connect
 from infrastructure.subscriptions.schema import CHECKPOINT_CHANNEL
-from infrastructure.subscriptions.supervision import supervise
 
 RING_SIZE = 10_000
 PAGE_SIZE = 1000
@@ -52,7 +52,7 @@ class SubscriptionHub:
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(supervise("hub", self._listen), name="hub")
+        self._task = asyncio.create_task(keep_running("hub", self._listen), name="hub")
         await self._ready.wait()
         return self
 
@@ -73,13 +73,23 @@ class SubscriptionHub:
         return self._head
 
     async def subscribe(
-        self, after: int | None = None, *, page_size: int = PAGE_SIZE
+        self,
+        after: int | None = None,
+        *,
+        page_size: int = PAGE_SIZE,
+        needed: Collection[type[Event]] | None = None,
     ) -> AsyncIterator[Sequence[Recorded[Event]]]:
-        """Every event behind ``after``, for ever; see ``application.ports.EventFeed``."""
+        """Every event behind ``after``, for ever; see ``application.ports.EventFeed``.
+
+        With ``needed``, events of other kinds may be missing.
+        """
         position = self._head if after is None else after
         while True:
-            if position < self._floor:
-                page = await self._reader.read_log(position, page_size)
+            floor = self._floor
+            if position < floor:
+                page = await self._reader.read_log(
+                    position, page_size, needed=needed, landmark=floor
+                )
             elif position < self._head:
                 start = bisect_right(self._ring, position, key=_position)
                 page = self._ring[start : start + page_size]
@@ -90,7 +100,7 @@ class SubscriptionHub:
                 position = page[-1].position
                 yield page
             else:  # positions up to the floor that no event has
-                position = self._floor
+                position = floor
 
     async def reached(self, read_model: str, position: int, within: timedelta) -> bool:
         """See ``application.ports.ReadModelProgress``."""

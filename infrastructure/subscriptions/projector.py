@@ -6,13 +6,15 @@ Rows travel as one JSON document, which both sides turn into rows in one step.
 """
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any, Generic, TypeVar, cast
 
 import msgspec
 from psycopg import AsyncConnection
 from psycopg.sql import SQL, Composed, Identifier, Literal
+from psycopg.types.json import Json
 
-from domain.kernel import Recorded, Unreadable
+from domain.kernel import Event, Recorded, Unreadable
 from infrastructure.subscriptions.schema import CHECKPOINT_CHANNEL
 from infrastructure.subscriptions.subscriber import Fenced
 from projections.kernel import Key, ReadModel
@@ -33,7 +35,7 @@ class Projector(Generic[R]):
     def __init__(self, model: ReadModel[R]) -> None:
         self._model = model
         self._rows: dict[Key, R | None] = {}
-        self._encode = msgspec.json.Encoder().encode
+        self._json = partial(Json, dumps=msgspec.json.Encoder().encode)
         self._decode = msgspec.json.Decoder(list[model.row]).decode
         self._load_statement = _load_statement(model)
         self._write_statement = _write_statement(model)
@@ -43,6 +45,11 @@ class Projector(Generic[R]):
         """The table, which names the model and its version."""
         return self._model.table
 
+    @property
+    def events(self) -> tuple[type[Event], ...]:
+        """Those the model is folded from."""
+        return self._model.events
+
     def forget(self) -> None:
         """Drop the cached rows."""
         self._rows.clear()
@@ -51,38 +58,38 @@ class Projector(Generic[R]):
         self, connection: AsyncConnection, page: Sequence[Recorded[Any]], checkpoint: int
     ) -> None:
         """Fold ``page`` and write it with the checkpoint; see ``Subscription``."""
-        touched = [(recorded, keys) for recorded in page if (keys := tuple(self._keys(recorded)))]
-        await self._load(connection, {key for _, keys in touched for key in keys})
-        changed = self._fold(touched)
+        touched = self._by_key(page)
+        await self._load(connection, touched)
+        changed = {key: self._fold(self._rows[key], events) for key, events in touched.items()}
         await self._write(connection, changed, checkpoint, page[-1].position)
         self._rows.update(changed)
         if len(self._rows) > CACHED_ROWS:
             self._rows.clear()
 
-    def _keys(self, recorded: Recorded[Any]) -> Iterable[Key]:
-        event = recorded.event
-        if isinstance(event, self._model.events):
-            return self._model.keys(recorded)
-        if isinstance(event, Unreadable):
-            raise UnreadableEvent(f"{event.topic}: {event.reason}")
-        return ()
+    def _by_key(self, page: Iterable[Recorded[Any]]) -> dict[Key, list[Recorded[Any]]]:
+        """The events of a page that touch each row, in order: no row depends on another."""
+        touched: dict[Key, list[Recorded[Any]]] = {}
+        for recorded in page:
+            event = recorded.event
+            if isinstance(event, self._model.events):
+                for key in self._model.keys(recorded):
+                    touched.setdefault(key, []).append(recorded)
+            elif isinstance(event, Unreadable):
+                raise UnreadableEvent(f"{event.topic}: {event.reason}")
+        return touched
 
-    def _fold(self, touched: Iterable[tuple[Recorded[Any], Iterable[Key]]]) -> dict[Key, R | None]:
-        fold = self._model.fold
-        changed: dict[Key, R | None] = {}
-        for recorded, keys in touched:
-            for key in keys:
-                before = changed[key] if key in changed else self._rows[key]
-                changed[key] = fold(before, recorded)
-        return changed
+    def _fold(self, row: R | None, events: Iterable[Recorded[Any]]) -> R | None:
+        for recorded in events:
+            row = self._model.fold(row, recorded)
+        return row
 
-    async def _load(self, connection: AsyncConnection, keys: set[Key]) -> None:
+    async def _load(self, connection: AsyncConnection, keys: Iterable[Key]) -> None:
         missing = [key for key in keys if key not in self._rows]
         if not missing:
             return
         names = self._model.key
-        document = self._encode([dict(zip(names, key, strict=True)) for key in missing])
-        cursor = await connection.execute(self._load_statement, (document.decode(),))
+        wanted = [dict(zip(names, key, strict=True)) for key in missing]
+        cursor = await connection.execute(self._load_statement, (self._json(wanted),))
         (found,) = cast("tuple[str]", await cursor.fetchone())
         self._rows.update(dict.fromkeys(missing))
         self._rows.update((self._model.key_of(row), row) for row in self._decode(found))
@@ -99,8 +106,8 @@ class Projector(Generic[R]):
                 "subscriber": self.name,
                 "before": before,
                 "after": after,
-                "kept": self._encode(kept).decode(),
-                "gone": self._encode(gone).decode(),
+                "kept": self._json(kept),
+                "gone": self._json(gone),
                 "progress": f"{self.name} {after}",
             },
         )

@@ -38,6 +38,10 @@ class Reaction:
         """The reactor's name."""
         return self._reactor.name
 
+    @property
+    def events(self) -> None:
+        """A reactor does not say which events it reacts to."""
+
     def forget(self) -> None:
         """A reactor remembers nothing."""
 

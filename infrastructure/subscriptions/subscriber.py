@@ -8,7 +8,8 @@
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
+from contextlib import aclosing
 from typing import Any, Protocol
 
 import psycopg
@@ -37,6 +38,11 @@ class Subscription(Protocol):
     @property
     def name(self) -> str:
         """The identity of its checkpoint."""
+        ...
+
+    @property
+    def events(self) -> Collection[type[Event]] | None:
+        """The events it needs; pages may lack others. ``None`` needs all."""
         ...
 
     async def apply(
@@ -85,9 +91,12 @@ class Subscriber:
             await self._own(connection)
             self._position = await self._checkpoint(connection)
             log.info("subscriber started", subscriber=self.name, position=self._position)
-            pages = self._hub.subscribe(self._position, page_size=self._page_size)
-            async for page in pages:
-                await self._apply(connection, page)
+            pages = self._hub.subscribe(
+                self._position, page_size=self._page_size, needed=self._subscription.events
+            )
+            async with aclosing(_reading_ahead(pages, self._page_size)) as ahead:
+                async for page in ahead:
+                    await self._apply(connection, page)
 
     async def _own(self, connection: AsyncConnection) -> None:
         while True:
@@ -148,3 +157,23 @@ class Subscriber:
             if moved.rowcount != 1:
                 raise Fenced(self.name)
         self._position = poison.position
+
+
+async def _reading_ahead(
+    pages: AsyncIterator[Sequence[Recorded[Event]]], page_size: int
+) -> AsyncGenerator[Sequence[Recorded[Event]]]:
+    """The same pages; while one that is full is taken in, the one behind it is read already.
+
+    One that is not full is the newest there is: then what comes meanwhile makes the next page.
+    """
+    async for page in pages:
+        full = page
+        while len(full) == page_size:
+            following = asyncio.ensure_future(anext(pages))
+            try:
+                yield full
+                full = await following
+            finally:
+                following.cancel()
+                await asyncio.wait([following])
+        yield full

@@ -25,6 +25,7 @@ def test_every_setting_can_come_from_the_environment() -> None:
             "MEDIANEST_TMDB_TOKEN": "token",
             "MEDIANEST_OVERSEERR_URL": "https://overseerr",
             "MEDIANEST_OVERSEERR_API_KEY": "key",
+            "MEDIANEST_LEASE_SECONDS": "30",
             "PATH": "/bin",
         }
     )
@@ -40,6 +41,7 @@ def test_every_setting_can_come_from_the_environment() -> None:
         tmdb_token="token",
         overseerr_url="https://overseerr",
         overseerr_api_key="key",
+        lease_seconds=30,
     )
 
 
@@ -66,6 +68,7 @@ def test_an_empty_variable_is_not_set() -> None:
         ("MEDIANEST_PORT", "http", "must be a port number from 0 to 65535"),
         ("MEDIANEST_PORT", "65536", "must be a port number from 0 to 65535"),
         ("MEDIANEST_PORT", "-1", "must be a port number from 0 to 65535"),
+        ("MEDIANEST_LEASE_SECONDS", "0", "seconds from 1 to 600"),
         ("DATABASE_URL", "mysql://db/x", "begins with postgresql or postgres"),
         ("REDIS_URL", "cache:6379", "begins with redis or rediss or unix"),
         ("MEDIANEST_TMDB_URL", "tmdb", "begins with http or https"),

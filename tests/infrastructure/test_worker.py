@@ -72,7 +72,7 @@ async def test_the_bell_wakes_a_worker_at_once(pool: AsyncConnectionPool, redis_
         await performed.times(1)
         assert loop.time() - rung_at < LOOK_SECONDS / 2
         await until_empty(pool)
-    await bell.close()
+    await bell.aclose()
     assert performed.jobs == [job_id]
 
 
@@ -83,7 +83,7 @@ async def test_a_bell_rung_twice_performs_once(pool: AsyncConnectionPool, redis_
         await bell.ring([job_id] * 5)
         await until_empty(pool)
         await asyncio.sleep(LOOK_SECONDS * 1.2)
-    await bell.close()
+    await bell.aclose()
     assert performed.jobs == [job_id]
 
 
@@ -107,7 +107,7 @@ async def test_a_flushed_redis_is_listened_to_again(
             await bell.ring([await put(pool)])
             await performed.times(count)
         await until_empty(pool)
-    await bell.close()
+    await bell.aclose()
 
 
 async def test_a_job_that_fails_unexpectedly_is_tried_again(pool: AsyncConnectionPool) -> None:

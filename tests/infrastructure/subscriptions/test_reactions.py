@@ -10,9 +10,9 @@ from application.effects import ForwardRequest, job_id
 from application.reactors import REACTORS
 from application.reactors.forward_requests import forward_requests
 from domain.media_requests import ForwardingFailed, ForwardingProblem, MediaRequestForwarded
-from infrastructure import schema
 from infrastructure.event_store.reader import EventReader
 from infrastructure.event_store.writer import GroupCommitWriter
+from infrastructure.migrations import migrate
 from infrastructure.outbox import Outbox
 from infrastructure.subscriptions.hub import SubscriptionHub
 from infrastructure.subscriptions.reactions import Reaction
@@ -89,7 +89,7 @@ async def test_a_new_reactor_does_not_fire_for_what_happened_before_it_existed(
     await writer.append(new_events())
     async with pool.connection() as connection:
         await connection.execute("DELETE FROM checkpoints")
-    await schema.migrate(database_url)
+    await migrate(database_url)
     until = (await writer.append(new_events())).position
     assert len(await react(database_url, reader, until, rings=1)) == 1
     assert len(await Outbox(pool).take_due(10)) == 1
@@ -99,7 +99,7 @@ async def test_migrating_again_leaves_the_reactors_where_they_are(
     database_url: str, writer: GroupCommitWriter, pool: AsyncConnectionPool
 ) -> None:
     await writer.append(new_events())
-    await schema.migrate(database_url)
+    await migrate(database_url)
     async with pool.connection() as connection:
         cursor = await connection.execute("SELECT subscriber, position FROM checkpoints")
         assert dict(await cursor.fetchall()) == {reactor.name: 0 for reactor in REACTORS}

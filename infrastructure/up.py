@@ -1,0 +1,167 @@
+"""``medianest up``: every role in one command, on embedded servers unless others are named."""
+
+import asyncio
+import secrets
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from uuid import uuid5
+
+import msgspec
+
+from application.execute import Context
+from domain.accounts import AccountExists, Role, account_id
+from infrastructure.compose import open_use_cases
+from infrastructure.database import open_database
+from infrastructure.embedded import DataFolder, EmbeddedServers
+from infrastructure.migrations import migrate
+from infrastructure.settings import Settings, variable
+from infrastructure.stand_ins.running import StandIns
+from infrastructure.supervision.supervisor import Child, Supervisor
+
+
+class AddressInUse(Exception):
+    """Something else listens where we should; or the address is not ours."""
+
+
+class SeededAccount(msgspec.Struct, frozen=True):
+    """An account that ``--stand-ins`` made, so that there is somebody to try things as."""
+
+    email: str
+    password: str
+    role: Role
+
+
+class Ready(msgspec.Struct, frozen=True, rename="camel"):
+    """What ``up --json`` prints once everything serves."""
+
+    ready: bool
+    url: str
+    accounts: list[SeededAccount] = []
+    stand_ins: dict[str, str] = {}
+    empty: bool = False
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """How many of which."""
+
+    apis: int = 1
+    workers: int = 1
+    stand_ins: bool = False
+
+
+async def up(settings: Settings, plan: Plan, on_ready: Callable[[Ready], Awaitable[None]]) -> None:
+    """Run everything until cancelled; ``on_ready`` is called once all roles serve.
+
+    Raises AddressInUse, EmbeddedError or StartFailed before anything is left running.
+    """
+    async with AsyncExitStack() as stack:
+        listener = stack.enter_context(listen(settings.host, settings.port))
+        folder = stack.enter_context(DataFolder.claim(settings.data_dir))
+        stand_ins = await stack.enter_async_context(StandIns()) if plan.stand_ins else None
+        servers = EmbeddedServers(
+            folder, database_url=settings.database_url, redis_url=settings.redis_url
+        )
+        urls = await stack.enter_async_context(servers)
+        settings = msgspec.structs.replace(
+            settings,
+            database_url=urls.database_url,
+            redis_url=urls.redis_url,
+            secret_key=settings.secret_key or folder.secret("medianest"),
+            **(_pointed_at(stand_ins) if stand_ins else {}),
+        )
+        await migrate(urls.database_url)
+        accounts, empty = await _seed(settings, folder.path if plan.stand_ins else None)
+        await stack.enter_async_context(Supervisor(_children(settings, plan, listener)))
+        await on_ready(
+            Ready(
+                ready=True,
+                url=f"http://{settings.host}:{listener.getsockname()[1]}",
+                accounts=accounts,
+                stand_ins=_urls(stand_ins) if stand_ins else {},
+                empty=empty,
+            )
+        )
+        await asyncio.Event().wait()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket, so that a used port is known before anything starts."""
+    try:
+        return socket.create_server((host, port), backlog=2048)
+    except OSError as error:
+        raise AddressInUse(
+            f"Cannot listen on {host}:{port}: {error.strerror}."
+            " Choose another with --host and --port."
+        ) from None
+
+
+def _children(settings: Settings, plan: Plan, listener: socket.socket) -> list[Child]:
+    """Started together, stopped from the last to the first."""
+    program = [sys.executable, "-m", "infrastructure.main"]
+    environment = {
+        variable(name): str(value)
+        for name, value in msgspec.structs.asdict(settings).items()
+        if value is not None
+    }
+    return [
+        Child(name="projector", argv=[*program, "projector"], env=environment),
+        Child(name="worker", argv=[*program, "worker"], env=environment, count=plan.workers),
+        Child(
+            name="api",
+            argv=[*program, "api", "--fd", str(listener.fileno())],
+            env=environment,
+            pass_fds=(listener.fileno(),),
+            count=plan.apis,
+        ),
+    ]
+
+
+def _pointed_at(stand_ins: StandIns) -> dict[str, str]:
+    return {
+        "tmdb_url": stand_ins.tmdb.url,
+        "tmdb_token": stand_ins.tmdb.api_key,
+        "overseerr_url": stand_ins.overseerr.url,
+        "overseerr_api_key": stand_ins.overseerr.api_key,
+    }
+
+
+def _urls(stand_ins: StandIns) -> dict[str, str]:
+    return {
+        "tmdb": stand_ins.tmdb.url,
+        "overseerr": stand_ins.overseerr.url,
+        "control": stand_ins.control.url,
+    }
+
+
+async def _seed(settings: Settings, folder: Path | None) -> tuple[list[SeededAccount], bool]:
+    """The accounts to try things with, if they are wanted; and whether there is nothing yet."""
+    async with (
+        open_database(settings, "seed", connections=1) as database,
+        open_use_cases(settings, database) as use_cases,
+    ):
+        wanted = _known_or_new(folder / "accounts.json") if folder else []
+        for account in wanted:
+            command_id = uuid5(account_id(account.email), "seed")
+            context = Context("system:seed", "seed", command_id)
+            try:
+                await use_cases.accounts.open_account(
+                    account.email, account.password, account.role, context
+                )
+            except AccountExists:
+                continue
+        return wanted, await database.reader.head() == 0
+
+
+def _known_or_new(path: Path) -> list[SeededAccount]:
+    """The accounts with their passwords; made once, and the same at every later start."""
+    if not path.exists():
+        accounts = [
+            SeededAccount("admin@medianest.test", secrets.token_urlsafe(9), Role.ADMIN),
+            SeededAccount("user@medianest.test", secrets.token_urlsafe(9), Role.USER),
+        ]
+        path.touch(mode=0o600)
+        path.write_bytes(msgspec.json.encode(accounts))
+    return msgspec.json.decode(path.read_bytes(), type=list[SeededAccount])

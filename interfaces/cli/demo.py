@@ -1,0 +1,188 @@
+"""The walk of ``medianest demo``: every flow over HTTP and WebSocket, told as it happens.
+
+It is an ordinary client. The outside world is played by the stand-ins, which are told to fail on
+the way, so that what happens then is to be seen, too.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+import httpx
+import msgspec
+import websockets
+from rich.console import Console
+from rich.markup import escape
+
+from domain.accounts import Role
+from interfaces.cli.main import Serving
+
+_FILMS = (603, 78, 680, 238, 278, 348, 550, 13, 27205, 157336, 438631, 129)
+_PATIENCE = 30.0
+"""Seconds until a step that waits for an event has failed."""
+
+
+class _Person(NamedTuple):
+    name: str
+    token: str
+    http: httpx.AsyncClient
+
+
+class _Walk:
+    def __init__(self, serving: Serving, console: Console) -> None:
+        self._serving = serving
+        self._console = console
+        self._stand_ins = serving.stand_ins
+        self._seen: list[dict[str, Any]] = []
+        self._more = asyncio.Event()
+
+    async def sign_in(self, http: httpx.AsyncClient, account: Any) -> _Person:
+        body = {"email": account.email, "password": account.password}
+        answer = await self._call(
+            http, "POST", "/auth/login", json=body, shown={"email": account.email}
+        )
+        token = answer.json()["accessToken"]
+        http.headers["Authorization"] = f"Bearer {token}"
+        return _Person(account.role, token, http)
+
+    async def request_a_film(self, person: _Person) -> str | None:
+        """Ask for the first film that nobody has asked for yet; ``None`` when all have been."""
+        for tmdb_id in _FILMS:
+            body = {"mediaType": "movie", "tmdbId": tmdb_id}
+            answer = await self._call(person.http, "POST", "/media/request", json=body)
+            if answer.status_code == HTTPStatus.CREATED:
+                return answer.json()["id"]
+        return None
+
+    async def request_again(self, person: _Person, request_id: str) -> None:
+        there = await self.get(person, f"/media/requests/{request_id}")
+        body = {"mediaType": there["mediaType"], "tmdbId": there["tmdbId"]}
+        await self._call(person.http, "POST", "/media/request", json=body)
+
+    async def fail_overseerr(self, *faults: dict[str, Any]) -> None:
+        async with httpx.AsyncClient(trust_env=False) as control:
+            url = f"{self._stand_ins['control']}/overseerr/faults"
+            (await control.put(url, json=faults)).raise_for_status()
+
+    async def forwarded(self, request_id: str) -> None:
+        """Wait until the socket tells that Overseerr has the request."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE):
+                while not any(_tells_forwarded(message, request_id) for message in self._seen):
+                    self._more.clear()
+                    await self._more.wait()
+
+    async def get(self, person: _Person, path: str) -> Any:
+        return (await self._call(person.http, "GET", path)).json()
+
+    @asynccontextmanager
+    async def listening(self, person: _Person) -> AsyncGenerator[None]:
+        """Print what a person's socket receives, for the length of the context."""
+        url = self._serving.url.replace("http", "ws", 1) + "/api/v1/ws"
+        headers = {"Authorization": f"Bearer {person.token}"}
+        async with websockets.connect(url, additional_headers=headers, proxy=None) as socket:
+            await socket.send('{"type": "subscribe", "topics": ["requests"]}')
+            await socket.recv()
+            printing = asyncio.create_task(self._print(person, socket))
+            try:
+                yield
+            finally:
+                printing.cancel()
+
+    def say(self, text: str) -> None:
+        self._console.print(f"\n[bold]{text}[/]")
+
+    def tell(self, text: str) -> None:
+        self._console.print(f"    {escape(text)}", highlight=False)
+
+    async def _print(self, person: _Person, socket: websockets.ClientConnection) -> None:
+        async for text in socket:
+            message = msgspec.json.decode(text)
+            data = message.get("data", {})
+            self._console.print(
+                f"    [cyan]⇠ {person.name}'s socket[/] [green]{message['type']}[/]"
+                f" #{message.get('position')} {escape(str(data.get('title', '')))}"
+                f" [dim]{escape(str(data.get('status', '')))}[/]",
+                highlight=False,
+            )
+            self._seen.append(message)
+            self._more.set()
+
+    async def _call(
+        self, http: httpx.AsyncClient, method: str, path: str, *, shown: Any = None, **rest: Any
+    ) -> httpx.Response:
+        answer = await http.request(method, path, **rest)
+        body = shown or rest.get("json")
+        sent = f" {msgspec.json.encode(body).decode()}" if body else ""
+        colour = "green" if answer.is_success else "yellow"
+        self._console.print(
+            f"    [cyan]⇢ {method}[/] {escape(path + sent)} [{colour}]{answer.status_code}[/]"
+            f" [dim]{escape(_summary(answer))}[/]",
+            highlight=False,
+        )
+        return answer
+
+
+async def walk(serving: Serving) -> None:
+    """Walk through every flow there is, then leave everything running."""
+    console = Console()
+    console.print(f"[bold green]MediaNest is ready[/] at {serving.url}")
+    for account in serving.accounts:
+        console.print(f"  {account.role}: {account.email} / {account.password}", highlight=False)
+    steps = _Walk(serving, console)
+    base_url = f"{serving.url}/api/v1"
+    async with (
+        httpx.AsyncClient(base_url=base_url, trust_env=False, timeout=_PATIENCE) as first,
+        httpx.AsyncClient(base_url=base_url, trust_env=False, timeout=_PATIENCE) as second,
+    ):
+        steps.say("Two people sign in, and listen on WebSockets")
+        people = dict(zip(Role, [first, second], strict=True))
+        accounts = {account.role: account for account in serving.accounts}
+        user = await steps.sign_in(people[Role.USER], accounts[Role.USER])
+        admin = await steps.sign_in(people[Role.ADMIN], accounts[Role.ADMIN])
+        async with steps.listening(user), steps.listening(admin):
+            await _walk_requests(steps, user)
+    console.print(
+        f"\n[bold green]MediaNest stays up[/] at {serving.url}"
+        f" (API documentation: {serving.url}/docs). Ctrl-C stops it."
+    )
+
+
+async def _walk_requests(steps: _Walk, user: _Person) -> None:
+    steps.say("A film is requested: an event, a row, Overseerr, and live on both sockets")
+    request_id = await steps.request_a_film(user)
+    if request_id is None:
+        steps.tell("Every film of the stand-ins' catalogue has been requested.")
+        return
+    await steps.forwarded(request_id)
+    steps.say("The same again is refused, and names the request that is there")
+    await steps.request_again(user, request_id)
+    steps.say(
+        "Overseerr fails three times: the request is kept, and its history shows the attempts"
+    )
+    await steps.fail_overseerr(
+        {"fault": "status", "status": 500, "times": 2}, {"fault": "drop", "times": 1}
+    )
+    failing = await steps.request_a_film(user)
+    if failing is not None:
+        await steps.forwarded(failing)
+        for entry in (await steps.get(user, f"/media/requests/{failing}/history"))["items"]:
+            steps.tell(f"{entry['at']}  {entry['text']}")
+    steps.say("Everything is in the list")
+    for item in (await steps.get(user, "/media/requests?limit=5"))["items"]:
+        steps.tell(f"{item['title']} ({item['year']}): {item['status']}")
+
+
+def _tells_forwarded(message: dict[str, Any], request_id: str) -> bool:
+    data = message.get("data", {})
+    return data.get("id") == request_id and data.get("status") == "forwarded"
+
+
+def _summary(answer: httpx.Response) -> str:
+    body: Any = answer.json() if answer.content else {}
+    if "type" in body and "detail" in body:
+        existing = body.get("existing", {}).get("href", "")
+        return f"{body['type']}: {body['detail']} {existing}"
+    return str(body.get("title") or "")

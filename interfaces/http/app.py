@@ -1,0 +1,76 @@
+"""The application that a server runs: HTTP behind the edge, WebSocket beside it."""
+
+from litestar import Litestar, Router
+from litestar.datastructures import State
+from litestar.enums import ScopeType
+from litestar.types import Receive, Scope, Send
+
+from interfaces.doors import Doors
+from interfaces.http import auth, health, live, media_requests
+from interfaces.http.authentication import signed_in
+from interfaces.http.call import Call
+from interfaces.http.edge import Edge
+from interfaces.http.errors import answer_problem
+from interfaces.http.openapi import BEARER, document, documentation
+from interfaces.realtime.websocket import LiveSockets
+
+MAX_BODY = 64 * 1024
+"""In bytes; the longest body of any route is a tenth of it."""
+
+
+ROUTES = (
+    Router("/api/v1", route_handlers=[auth.login, live.upgrade]),
+    Router(
+        "/api/v1",
+        route_handlers=[
+            auth.me,
+            media_requests.request_media,
+            media_requests.list_requests,
+            media_requests.show_request,
+            media_requests.show_history,
+        ],
+        before_request=signed_in,
+        security=BEARER,
+    ),
+    Router("/", route_handlers=[health.live, health.ready]),
+)
+
+
+class Application:
+    """An ASGI application. ``drain`` it before its server stops."""
+
+    def __init__(self, http: Litestar, edge: Edge, sockets: LiveSockets) -> None:
+        self._http = http
+        self._edge = edge
+        self._sockets = sockets
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Speak HTTP, WebSocket or the lifespan protocol."""
+        if scope["type"] == ScopeType.HTTP:
+            await self._edge(scope, receive, send)
+        elif scope["type"] == ScopeType.WEBSOCKET:
+            await self._sockets(scope, receive, send)
+        else:
+            await self._http(scope, receive, send)
+
+    async def drain(self) -> None:
+        """Ask every live client to go on elsewhere (1001), and take no new ones."""
+        await self._sockets.drain()
+
+
+def build_app(doors: Doors) -> Application:
+    """The application on its doors."""
+    documents = documentation(document(ROUTES))
+    # Probes and people look for these with and without the prefix.
+    again = Router("/api/v1", route_handlers=[health.live, health.ready, documents])
+    http = Litestar(
+        [*ROUTES, documents, again],
+        state=State({"doors": doors}),
+        request_class=Call,
+        request_max_body_size=MAX_BODY,
+        exception_handlers={Exception: answer_problem},
+        openapi_config=None,
+        logging_config=None,
+        debug=False,
+    )
+    return Application(http, Edge(http, doors.tokens, doors.ids), LiveSockets(doors))

@@ -1,0 +1,1 @@
+"""Live streams of what happens, over WebSocket."""
