@@ -50,7 +50,7 @@ class MediaNest:
         """``up`` with stand-ins, and a walk through every flow."""
         from interfaces.cli.demo import walk
 
-        os.environ.setdefault("MEDIANEST_LOG_LEVEL", "warning")  # the walk is what to look at
+        os.environ.setdefault("MEDIANEST_LOG_LEVEL", "error")  # the walk is what to look at
         self.up(where, serve, walk)
 
     def api(self, where: Where, serve: Serve, descriptor: int | None) -> None:

@@ -120,7 +120,7 @@ class FoldedRequests:
         return sorted(found, key=lambda row: row.requested_position, reverse=True)[:limit]
 
     async def reached(self, read_model: str, position: int, within: timedelta) -> bool:
-        assert read_model == MEDIA_REQUESTS.name
+        assert read_model == MEDIA_REQUESTS.table
         deadline = asyncio.get_running_loop().time() + within.total_seconds()
         while self._position() < position:
             if asyncio.get_running_loop().time() >= deadline:

@@ -136,13 +136,18 @@ async def medianest(
 
 
 async def start(
-    arguments: Sequence[str], environment: Mapping[str, str] | None = None
+    arguments: Sequence[str],
+    environment: Mapping[str, str] | None = None,
+    *,
+    stdin: int = asyncio.subprocess.DEVNULL,
+    stderr: bool = False,
 ) -> asyncio.subprocess.Process:
-    """``medianest`` with these arguments; its standard output is a pipe."""
+    """``medianest`` with these arguments; its standard output, and error if wanted, are pipes."""
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "infrastructure.main", *arguments),
-        stdin=asyncio.subprocess.DEVNULL,
+        stdin=stdin,
         stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE if stderr else None,
         env={**_clean_environment(), **(environment or {})},
     )
 

@@ -10,6 +10,7 @@
     postgres/, valkey/  the servers' data
 """
 
+import errno
 import fcntl
 import os
 import secrets
@@ -67,6 +68,8 @@ class DataFolder:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
             if path.stat().st_mode & stat.S_IWOTH:
                 raise DataFolderUnusable(path, "can be written to by everybody: choose another")
+            if not os.access(path, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
             lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         except OSError as problem:
             raise DataFolderUnusable(path, _why_not(problem)) from problem

@@ -16,11 +16,7 @@ import msgspec
 from infrastructure.embedded.binaries import PostgresPrograms, server_environment
 from infrastructure.embedded.data_folder import DataFolder
 from infrastructure.embedded.errors import RootRefused, UnsuitableVersion
-from infrastructure.supervision.launch import (
-    NOT_EXECUTABLE,
-    Identity,
-    Leash,
-)
+from infrastructure.supervision.launch import NOT_EXECUTABLE, Identity, Leash
 from infrastructure.supervision.processes import Command, Finished, RunAs, StartFailed, run
 
 ACCOUNT = "nobody"
@@ -67,12 +63,15 @@ async def settle(
     reasons: list[str] = []
     for identity in candidates:
         run_as = _run_as(identity)
-        if os.geteuid() == 0:
+        try:
             _hand_over(folder, run_folder, run_as)
+        except OSError as problem:
+            reasons.append(f"{identity}: cannot be given {folder.path}: {problem.strerror}")
+            continue
         trial = await _try(programs, home, log, leash, run_as)
         if trial.status == NOT_EXECUTABLE and identity is Identity.ACCOUNT:
             programs = programs.copied_to(home)
-            _give(home, run_as)
+            _change_owner(home, run_as)
             trial = await _try(programs, home, log, leash, run_as)
         if trial.status == 0:
             return Installation(programs, run_as, _major(trial.words, programs))
@@ -100,18 +99,17 @@ def _run_as(identity: Identity) -> RunAs:
 
 
 def _hand_over(folder: DataFolder, run_folder: Path, run_as: RunAs) -> None:
-    """Let root's PostgreSQL into its folders, whichever identity ran it before."""
-    home = folder.folder("postgres")
-    if home.stat().st_uid != run_as.owner[0]:
-        _give(home, run_as)
-    _give(run_folder, run_as)
+    """Let PostgreSQL into its folders, whichever identity ran it before."""
+    for own in (folder.folder("postgres"), run_folder):
+        if own.stat().st_uid != run_as.owner[0]:
+            _change_owner(own, run_as)
     if run_as.identity is Identity.ACCOUNT:
         os.chown(folder.path, -1, run_as.gid)
         folder.path.chmod(folder.path.stat().st_mode | stat.S_IXGRP)
 
 
-def _give(tree: Path, run_as: RunAs) -> None:
-    """Change the owner of all of ``tree``, itself last, so that an interrupted change is seen."""
+def _change_owner(tree: Path, run_as: RunAs) -> None:
+    """Of all that is in ``tree``, and of itself last, so that an interrupted change is seen."""
     for parent, folders, files in os.walk(tree, topdown=False):
         for name in (*folders, *files):
             os.chown(Path(parent, name), *run_as.owner, follow_symlinks=False)

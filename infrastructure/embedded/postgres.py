@@ -62,7 +62,7 @@ class EmbeddedPostgres:
         self._home = folder.folder("postgres")
         self._cluster = self._home / "data"
         self._log = folder.folder("log") / "postgresql.log"
-        self._leash: Leash = leash
+        self._leash = leash
         self._candidates = candidates
         self._settings = {**SETTINGS, **settings}
         self._ready_within = ready_within
@@ -134,10 +134,10 @@ class EmbeddedPostgres:
     async def _serves(self) -> None:
         import psycopg  # noqa: PLC0415  # takes 0.2 s, which the server needs to start anyway
 
-        anybody = self._url_of("postgres").encode()
+        question = f"{self._url_of('postgres')}&connect_timeout=2".encode()
 
         async def listens() -> bool:
-            answer = await asyncio.to_thread(psycopg.pq.PGconn.ping, anybody)
+            answer = await asyncio.to_thread(psycopg.pq.PGconn.ping, question)
             return answer == psycopg.pq.Ping.OK  # while it recovers: REJECT
 
         await until(listens)

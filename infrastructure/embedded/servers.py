@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 
 from infrastructure.embedded.data_folder import DataFolder, ServerUrls
+from infrastructure.embedded.errors import DataFolderUnusable
 from infrastructure.embedded.identity import usual_identities
 from infrastructure.embedded.postgres import EmbeddedPostgres
 from infrastructure.embedded.valkey import EmbeddedValkey
@@ -62,12 +63,15 @@ class EmbeddedServers:
         self._limiting: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> ServerUrls:
-        urls = self._declare()
         try:
+            urls = self._declare()
             await start_all(self._services)
             self._folder.publish(urls)
-        except BaseException:
+        except BaseException as problem:
             await self._stop()
+            if isinstance(problem, OSError):  # a full disk, say
+                reason = f"cannot be used: {problem.strerror} ({problem.filename})"
+                raise DataFolderUnusable(self._folder.path, reason) from problem
             raise
         self._limiting = asyncio.create_task(_limit_logs(self._folder.folder("log")))
         return urls
@@ -81,6 +85,7 @@ class EmbeddedServers:
         await self._stop()
 
     def _declare(self) -> ServerUrls:
+        self._services.clear()
         database_url, redis_url = self._given
         run_folder = self._folder.fresh_run()
         if database_url is None:

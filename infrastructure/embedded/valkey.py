@@ -17,7 +17,7 @@ LOG = structlog.get_logger()
 
 
 class EmbeddedValkey:
-    """A Valkey whose socket is in ``run``; ``settings`` come after ours in its configuration.
+    """A Valkey whose socket is in ``run_folder``; ``settings`` come on top of ours.
 
     Raises ServerMissing.
     """
@@ -25,7 +25,7 @@ class EmbeddedValkey:
     def __init__(
         self,
         folder: DataFolder,
-        run: Path,
+        run_folder: Path,
         *,
         leash: Leash,
         settings: Mapping[str, str],
@@ -36,9 +36,9 @@ class EmbeddedValkey:
         self._data = folder.folder("valkey") / "data"
         self._aside = folder.folder("valkey") / "unreadable"
         self._log = folder.folder("log") / "valkey.log"
-        self._socket = run / "valkey.sock"
+        self._socket = run_folder / "valkey.sock"
         self._lock = folder.lock
-        self._leash: Leash = leash
+        self._leash = leash
         self._ready_within = ready_within
         self._password = folder.secret("valkey")
         self._settings = settings
@@ -60,7 +60,7 @@ class EmbeddedValkey:
         try:
             child = await self._start()
         except BaseException:  # then it was not the data
-            shutil.rmtree(self._data)
+            shutil.rmtree(self._data, ignore_errors=True)
             self._aside.rename(self._data)
             raise
         LOG.error("unreadable data put aside", child=child.name, folder=str(self._aside))

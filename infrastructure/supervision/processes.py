@@ -50,7 +50,8 @@ class RunAs(msgspec.Struct, frozen=True):
 class Command(msgspec.Struct, frozen=True, kw_only=True):
     """What to run and how to stop it. ``env`` is the whole environment; ``None`` is our own.
 
-    Output is appended to ``log``, if there is one, and otherwise goes where ours goes.
+    Output is appended to ``log``, if there is one, and otherwise goes where ours goes. ``folder``,
+    to start in, and ``run_as`` are the launcher's work, so they mean nothing for ``Leash.PIPE``.
     ``hurry_signal`` follows ``stop_signal`` after ``stop_within`` seconds, or when told to hurry.
     """
 

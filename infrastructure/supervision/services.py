@@ -80,7 +80,8 @@ class Service:
             child = await self._restart(reason, delays)
 
     async def _restart(self, reason: str, delays: Iterator[float]) -> ChildProcess:
-        for delay in delays:
+        while True:
+            delay = next(delays)
             LOG.error("child died", child=self.name, reason=reason, restart_in=delay)
             await asyncio.sleep(delay)
             try:
@@ -90,7 +91,6 @@ class Service:
             else:
                 LOG.info("child restarted", child=self.name, pid=self._child.pid)
                 return self._child
-        raise AssertionError("a policy has no last delay")
 
 
 async def start_all(services: Iterable[Service]) -> None:

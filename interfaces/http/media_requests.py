@@ -155,7 +155,7 @@ async def list_requests(request: Call) -> MediaRequestPage:
         requested_by = requested_by or caller.account_id
         require_own(caller, requested_by)
     before = None if query.cursor is None else _position_of(query.cursor)
-    await request.shown(query, MEDIA_REQUESTS.name)
+    await request.shown(query, MEDIA_REQUESTS.table)
     rows = await request.doors.request_queries.page(
         RequestFilter(query.status, query.media_type, requested_by),
         before=before,
@@ -180,7 +180,7 @@ async def list_requests(request: Call) -> MediaRequestPage:
 )
 async def show_request(request: Call, request_id: FromPath[UUID]) -> MediaRequestView:
     """A request of one's own, or any for admins."""
-    await request.shown(request.query(ReadQuery), MEDIA_REQUESTS.name)
+    await request.shown(request.query(ReadQuery), MEDIA_REQUESTS.table)
     row = await request.doors.request_queries.find(request_id)
     if row is None:
         raise NotRequested

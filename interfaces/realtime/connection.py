@@ -13,7 +13,7 @@ from domain.accounts import Role
 from interfaces.doors import Doors
 from interfaces.http.authentication import bearer_token
 from interfaces.realtime.messages import FOR_ADMINS, Messages, Topic, frame_of
-from interfaces.realtime.outbox import Outbox
+from interfaces.realtime.outlet import Outlet
 from interfaces.realtime.protocol import (
     SUBPROTOCOL,
     Authenticate,
@@ -38,15 +38,15 @@ _decoder: msgspec.json.Decoder[ClientMessage] = msgspec.json.Decoder(ClientMessa
 
 
 class Terms(msgspec.Struct, frozen=True):
-    """What each client is granted; at most ``queue_bytes`` wait for it.
+    """What each client is granted.
 
-    ``lag`` is how much later than another process this one may hear of a new position.
+    ``patience`` is how long it may take nothing at all of what is sent to it, ``lag`` how much later
+    than another process this one may hear of a new position.
     """
 
     sign_in_within: timedelta = timedelta(seconds=5)
     ping_every: timedelta = timedelta(seconds=20)
     patience: timedelta = timedelta(seconds=10)
-    queue_bytes: int = 1024 * 1024
     lag: timedelta = timedelta(seconds=2)
 
 
@@ -68,7 +68,7 @@ class Connection:
         self._draining = draining
         self._receive = receive
         self._send = send
-        self._outbox = Outbox(terms.queue_bytes, terms.patience)
+        self._outlet = Outlet(send, terms.patience)
         self._position: int | None = None
         self.caller: Caller | None = None
 
@@ -79,7 +79,7 @@ class Connection:
             caller = self.caller = await self._sign_in(scope)
             left = (caller.expires_at - self._doors.clock()).total_seconds()
             async with asyncio.timeout(left), asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._outbox.write(self._send))
+                tasks.create_task(self._outlet.watch())
                 tasks.create_task(self._ping())
                 tasks.create_task(self._stop_when_draining())
                 await self._listen(caller, tasks)
@@ -142,7 +142,7 @@ class Connection:
                 case Subscribe() as wish if self._position is None:
                     self._position = await self._start(wish, caller)
                     topics = sorted(wish.topics)
-                    await self._outbox.put(frame_of(Subscribed(topics, self._position)))
+                    await self._outlet.put(frame_of(Subscribed(topics, self._position)))
                     tasks.create_task(self._follow(caller, wish.topics, self._position))
                 case Subscribe():
                     raise Closing(CloseCode.BAD_MESSAGE, "Already subscribed on this socket.")
@@ -173,13 +173,13 @@ class Connection:
             for recorded in page:
                 for message in await self._messages.of(recorded):
                     if message.is_for(caller, topics):
-                        await self._outbox.put(message.frame)
+                        await self._outlet.put(message.frame)
                 self._position = recorded.position
 
     async def _ping(self) -> None:
         while True:
             await asyncio.sleep(self._terms.ping_every.total_seconds())
-            await self._outbox.put(frame_of(Ping(self._position)))
+            await self._outlet.put(frame_of(Ping(self._position)))
 
     async def _stop_when_draining(self) -> None:
         await self._draining.wait()

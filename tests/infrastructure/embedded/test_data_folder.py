@@ -89,9 +89,15 @@ def test_a_file_system_that_takes_no_folder_is_refused_even_for_root() -> None:
         DataFolder.claim(Path("/sys/medianest"))
 
 
-async def test_an_ordinary_user_is_refused_a_folder_that_is_closed_to_them(tmp_path: Path) -> None:
+@pytest.mark.parametrize("used_before", [False, True])
+async def test_an_ordinary_user_is_refused_a_folder_that_is_closed_to_them(
+    tmp_path: Path, used_before: bool
+) -> None:
     closed = tmp_path / "closed"
-    closed.mkdir(mode=0o500)
+    closed.mkdir()
+    if used_before:
+        (closed / "lock").touch()
+    closed.chmod(0o500)
     script = (
         "from pathlib import Path; from infrastructure.embedded.data_folder import DataFolder\n"
         f"DataFolder.claim(Path({str(closed)!r}))"

@@ -18,11 +18,13 @@ from structlog.testing import capture_logs
 
 from infrastructure.embedded import (
     DataFolder,
+    DataFolderUnusable,
     EmbeddedServers,
     RootRefused,
     ServerUrls,
     UnsuitableVersion,
     find_running,
+    identity,
     postgres,
     servers,
 )
@@ -31,6 +33,8 @@ from infrastructure.supervision.launch import Identity
 from infrastructure.supervision.processes import StartFailed
 from infrastructure.supervision.services import RestartPolicy
 from tests.infrastructure.embedded.ordinary import run_as_ordinary_user
+
+HOUSE = Path(__file__).with_name("house.py")
 
 ELSEWHERE = "postgresql://elsewhere"
 
@@ -286,6 +290,15 @@ async def test_a_server_that_cannot_start_says_why_and_leaves_nothing(folder: Da
         )  # Valkey's, too: it was not its data that stood in the way
 
 
+async def test_what_cannot_be_made_in_the_folder_is_named(folder: DataFolder) -> None:
+    (folder.path / "log" / "valkey.log").unlink()
+    (folder.path / "log" / "valkey.log").mkdir()
+    with pytest.raises(DataFolderUnusable, match=r"cannot be used: Is a directory .*valkey\.log"):
+        async with EmbeddedServers(folder):
+            raise AssertionError
+    assert not processes(folder)
+
+
 async def test_a_server_that_is_not_ready_in_time_is_stopped(folder: DataFolder) -> None:
     with pytest.raises(StartFailed, match=r"was not ready within 0\.001 s"):
         async with EmbeddedServers(folder, ready_within=0.001):
@@ -441,6 +454,33 @@ async def test_root_copies_programs_that_the_account_cannot_reach(
 
 
 @as_root
+async def test_root_is_told_when_there_is_no_account(
+    folder: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(identity, "ACCOUNT", "no-such-account")
+    with pytest.raises(RootRefused, match="there is no account `no-such-account`: start MediaNest"):
+        async with EmbeddedServers(folder):
+            raise AssertionError
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="needs a root that can do nothing")
+def test_root_without_any_other_identity_is_told_why(tmp_path: Path) -> None:
+    """A root whose namespace has one user id only, and may not make another namespace."""
+    house = (sys.executable, str(HOUSE), str(tmp_path / "data"), "once")
+    script = 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"'
+    trial = ("unshare", "--map-root-user", "sh", "-c", script, "sh")
+    if subprocess.run((*trial, "true"), stderr=subprocess.DEVNULL, check=False).returncode:
+        pytest.skip("user namespaces are not permitted here")
+    done = subprocess.run((*trial, *house), stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert (
+        "RootRefused: PostgreSQL refuses to run as root, and there is no other way" in done.stderr
+    )
+    assert "namespace: cannot run as an ordinary account: No space left" in done.stderr
+    assert f"account: cannot be given {tmp_path / 'data'}: Invalid argument" in done.stderr
+
+
+@as_root
 async def test_root_is_told_what_to_do_when_no_account_can_reach_the_folder(
     closed_path: Path,
 ) -> None:
@@ -464,9 +504,8 @@ async def test_root_keeps_its_files_in_a_user_namespace(folder: DataFolder) -> N
 
 
 async def test_an_ordinary_user_needs_nothing_special(tmp_path: Path) -> None:
-    house = str(Path(__file__).with_name("house.py"))
     finished = await run_as_ordinary_user(
-        (sys.executable, house, str(tmp_path / "data"), "once"), tmp_path / "log"
+        (sys.executable, str(HOUSE), str(tmp_path / "data"), "once"), tmp_path / "log"
     )
     assert finished.status == 0, finished.words
     log = (tmp_path / "log").read_text()

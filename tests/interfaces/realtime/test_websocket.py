@@ -24,7 +24,6 @@ HURRIED = Terms(
     ping_every=timedelta(milliseconds=100),
     patience=timedelta(milliseconds=300),
     lag=timedelta(milliseconds=100),
-    queue_bytes=32 * 1024,
 )
 
 

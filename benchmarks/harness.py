@@ -1,0 +1,241 @@
+"""Measures the rows of a benchmark in turn, for several rounds, each sample in a fresh process.
+
+The machine is noisy, so rows are compared within a round, where they met the same noise, and every
+figure is a median with its extremes.
+"""
+
+import multiprocessing
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import Self
+
+import msgspec
+import psutil
+
+from benchmarks.noise import Noise
+from benchmarks.server import Server
+
+
+class Kind(StrEnum):
+    """Whose figure a row is."""
+
+    OURS = "ours"
+    PEER = "peer"
+    LIMIT = "limit"
+
+
+class Unavailable(Exception):
+    """A peer or a limit cannot be had here; the message says why, and takes the figure's place."""
+
+
+class Reading(msgspec.Struct):
+    """Seconds: of the clock, of this process and its children, and of PostgreSQL."""
+
+    wall: float = 0.0
+    client_cpu: float = 0.0
+    server_cpu: float = 0.0
+
+
+class Site(msgspec.Struct, frozen=True):
+    """Where a sample is taken: a database of its own, and the pid of its server."""
+
+    database_url: str
+    server_pid: int
+
+    @contextmanager
+    def clock(self) -> Generator[Reading]:
+        """Measures its body; the reading is filled when the body has ended."""
+        reading = Reading()
+        client, server = _client_cpu(), _server_cpu(self.server_pid)
+        began = time.perf_counter()
+        yield reading
+        reading.wall = time.perf_counter() - began
+        reading.client_cpu = _client_cpu() - client
+        reading.server_cpu = _server_cpu(self.server_pid) - server
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """What one run of a row gave: times in seconds, ``latencies`` their p50 and p99."""
+
+    events: int
+    reading: Reading
+    latencies: tuple[float, float] | None = None
+    peak_bytes: int = 0
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One thing to measure. Rows of the same ``group`` are compared with each other.
+
+    ``measure`` runs in a fresh process, so it has to be picklable; ``template`` names the database
+    that a copy is made of for it.
+    """
+
+    group: str
+    name: str
+    kind: Kind
+    template: str
+    measure: Callable[[Site], Sample]
+
+
+class Figure(msgspec.Struct, frozen=True):
+    """The median over the rounds, and the extremes."""
+
+    median: float
+    lowest: float
+    highest: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Self:
+        """The figure of at least one value."""
+        return cls(statistics.median(values), min(values), max(values))
+
+
+class Result(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """A row over all rounds. CPU is in microseconds for each event, memory in MB of 10^6 bytes.
+
+    ``ratio`` is the rate over that of the peer in the same group and round. A row that could not be
+    measured has its reason in ``unavailable`` and no figure.
+    """
+
+    group: str
+    name: str
+    kind: Kind
+    events_per_second: Figure | None = None
+    ratio: Figure | None = None
+    p50_ms: Figure | None = None
+    p99_ms: Figure | None = None
+    client_cpu_us: Figure | None = None
+    server_cpu_us: Figure | None = None
+    peak_memory_mb: Figure | None = None
+    unavailable: str | None = None
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """A target, what was measured, and whether that meets it; ``None`` when nothing was."""
+
+    target: str
+    measured: str
+    met: bool | None
+
+
+class Benchmark(msgspec.Struct, frozen=True):
+    """A benchmark: its rows, the databases they start from, and what is expected of the results."""
+
+    name: str
+    title: str
+    templates: Mapping[str, Callable[[str], None]]
+    rows: Sequence[Row]
+    verdicts: Callable[[Sequence[Result]], Sequence[Verdict]]
+    notes: Sequence[str] = ()
+
+
+def run(benchmark: Benchmark, server: Server, rounds: int) -> tuple[list[Result], Noise]:
+    """Measure every row in every round. The order turns, so that no row is always the first."""
+    for name, fill in benchmark.templates.items():
+        server.make_template(name, fill)
+    noise = Noise(server.folder)
+    samples: dict[Row, list[Sample | str]] = {row: [] for row in benchmark.rows}
+    for number in range(rounds):
+        noise.probe()
+        turn = number * len(benchmark.rows) // rounds
+        for row in (*benchmark.rows[turn:], *benchmark.rows[:turn]):
+            _progress(f"{benchmark.name} {number + 1}/{rounds}: {row.group}, {row.name}")
+            samples[row].append(_sample(row, server))
+    noise.probe()
+    _progress("")
+    for name in benchmark.templates:
+        server.drop(name)
+    return [_result(row, taken, samples) for row, taken in samples.items()], noise
+
+
+def _sample(row: Row, server: Server) -> Sample | str:
+    spawn = multiprocessing.get_context("spawn")
+    with (
+        server.fresh_database(row.template) as url,
+        ProcessPoolExecutor(max_workers=1, mp_context=spawn) as process,
+    ):
+        try:
+            return process.submit(_measure, row, Site(url, server.pid)).result()
+        except Unavailable as reason:
+            return str(reason)
+
+
+def _measure(row: Row, site: Site) -> Sample:
+    sample = row.measure(site)
+    kilobytes = 1 if sys.platform == "darwin" else 1024  # the unit of ru_maxrss
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * kilobytes
+    return msgspec.structs.replace(sample, peak_bytes=peak)
+
+
+def _result(
+    row: Row, taken: Sequence[Sample | str], samples: Mapping[Row, Sequence[Sample | str]]
+) -> Result:
+    good = [sample for sample in taken if isinstance(sample, Sample)]
+    if not good:
+        return Result(group=row.group, name=row.name, kind=row.kind, unavailable=str(taken[0]))
+    latencies = [sample.latencies for sample in good if sample.latencies is not None]
+    return Result(
+        group=row.group,
+        name=row.name,
+        kind=row.kind,
+        events_per_second=Figure.of([_rate(sample) for sample in good]),
+        ratio=_ratio(row, taken, samples),
+        p50_ms=Figure.of([p50 * 1e3 for p50, _ in latencies]) if latencies else None,
+        p99_ms=Figure.of([p99 * 1e3 for _, p99 in latencies]) if latencies else None,
+        client_cpu_us=_per_event(good, lambda reading: reading.client_cpu),
+        server_cpu_us=_per_event(good, lambda reading: reading.server_cpu),
+        peak_memory_mb=Figure.of([sample.peak_bytes / 1e6 for sample in good]),
+    )
+
+
+def _ratio(
+    row: Row, taken: Sequence[Sample | str], samples: Mapping[Row, Sequence[Sample | str]]
+) -> Figure | None:
+    peer = next((r for r in samples if r.group == row.group and r.kind is Kind.PEER), None)
+    if peer is None or row.kind is Kind.PEER:
+        return None
+    ratios = [
+        _rate(mine) / _rate(theirs)
+        for mine, theirs in zip(taken, samples[peer], strict=True)
+        if isinstance(mine, Sample) and isinstance(theirs, Sample)
+    ]
+    return Figure.of(ratios) if ratios else None
+
+
+def _rate(sample: Sample) -> float:
+    return sample.events / sample.reading.wall
+
+
+def _per_event(samples: Iterable[Sample], seconds: Callable[[Reading], float]) -> Figure:
+    return Figure.of([seconds(sample.reading) / sample.events * 1e6 for sample in samples])
+
+
+def _client_cpu() -> float:
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
+
+
+def _server_cpu(pid: int) -> float:
+    """CPU seconds of a server's processes so far, those that have ended included."""
+    server = psutil.Process(pid)
+    total = 0.0
+    for process in (server, *server.children(recursive=True)):
+        try:
+            used = process.cpu_times()
+        except psutil.NoSuchProcess:
+            continue  # it has just ended, and counts among its parent's children now
+        total += used.user + used.system
+        if process is server:
+            total += used.children_user + used.children_system
+    return total
+
+
+def _progress(text: str) -> None:
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
