@@ -10,7 +10,6 @@
     postgres/, valkey/  the servers' data
 """
 
-import errno
 import fcntl
 import os
 import secrets
@@ -69,7 +68,7 @@ class DataFolder:
             if path.stat().st_mode & stat.S_IWOTH:
                 raise DataFolderUnusable(path, "can be written to by everybody: choose another")
             if not os.access(path, os.W_OK | os.X_OK):
-                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+                raise DataFolderUnusable(path, _why_not(PermissionError()))
             lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         except OSError as problem:
             raise DataFolderUnusable(path, _why_not(problem)) from problem

@@ -86,7 +86,7 @@ class Service:
             await asyncio.sleep(delay)
             try:
                 self._child = await self._start()
-            except StartFailed as failure:
+            except (StartFailed, OSError) as failure:
                 reason = str(failure)
             else:
                 LOG.info("child restarted", child=self.name, pid=self._child.pid)

@@ -40,8 +40,8 @@ _decoder: msgspec.json.Decoder[ClientMessage] = msgspec.json.Decoder(ClientMessa
 class Terms(msgspec.Struct, frozen=True):
     """What each client is granted.
 
-    ``patience`` is how long it may take nothing at all of what is sent to it, ``lag`` how much later
-    than another process this one may hear of a new position.
+    ``patience`` is how long it may take nothing of what is sent to it, ``lag`` how much later than
+    another process this one may hear of a new position.
     """
 
     sign_in_within: timedelta = timedelta(seconds=5)

@@ -5,7 +5,7 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, MutableMapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -154,6 +154,13 @@ def server(folder: DataFolder, name: str) -> psutil.Process | None:
     return None
 
 
+async def until_logged(logs: Sequence[MutableMapping[str, Any]], event: str, count: int) -> None:
+    while True:
+        if [line["event"] for line in logs].count(event) >= count:
+            return
+        await asyncio.sleep(0.02)
+
+
 async def serving_again(urls: ServerUrls) -> None:
     async with asyncio.timeout(10):
         while True:
@@ -273,6 +280,23 @@ async def test_a_server_that_dies_is_restarted_with_its_data(
     assert end in first["reason"]
     assert others[-1]["child"] == "valkey"
     assert not processes(folder)
+
+
+async def test_a_restart_is_repeated_until_what_hinders_it_is_mended(folder: DataFolder) -> None:
+    configuration = folder.path / "valkey" / "valkey.conf"
+    with capture_logs() as logs:
+        async with EmbeddedServers(folder, database_url=ELSEWHERE, policy=AT_ONCE) as urls:
+            configuration.unlink()
+            configuration.mkdir()
+            dead = server(folder, "valkey-server")
+            assert dead is not None
+            dead.kill()
+            async with asyncio.timeout(10):
+                await until_logged(logs, "child died", count=3)
+            configuration.rmdir()
+            async with asyncio.timeout(10):
+                await until_logged(logs, "child restarted", count=1)
+            assert ask(urls.redis_url, "GET", "kept") == b"for a second at least"
 
 
 async def test_a_server_that_cannot_start_says_why_and_leaves_nothing(folder: DataFolder) -> None:

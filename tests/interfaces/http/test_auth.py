@@ -1,4 +1,5 @@
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
@@ -103,8 +104,8 @@ async def test_an_expired_and_a_foreign_token_sign_nobody_in(house: House, alice
         ("GET", "/api/v1/auth/me"),
         ("POST", "/api/v1/media/request"),
         ("GET", "/api/v1/media/requests"),
-        ("GET", f"/api/v1/media/requests/{new_id()}"),
-        ("GET", f"/api/v1/media/requests/{new_id()}/history"),
+        ("GET", f"/api/v1/media/requests/{UUID(int=7)}"),
+        ("GET", f"/api/v1/media/requests/{UUID(int=7)}/history"),
     ],
 )
 async def test_signing_in_comes_before_everything_else(
