@@ -10,6 +10,8 @@ import uvicorn
 
 from infrastructure.supervision import announce_ready
 
+MAX_SOCKET_MESSAGE = 64 * 1024
+"""Bytes a client may send at once over a WebSocket; a token is the longest thing it has to say."""
 DRAIN_SECONDS = 2
 """How long requests under way may take once we stop; a whole `up` is to stop within three."""
 
@@ -39,6 +41,8 @@ async def serve(
             loop="none",  # the one that runs
             http="httptools",
             ws="websockets-sansio",
+            ws_per_message_deflate=False,  # small messages, encoded once for all sockets
+            ws_max_size=MAX_SOCKET_MESSAGE,
             lifespan="off",
             log_config=None,
             access_log=False,

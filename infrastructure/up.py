@@ -22,6 +22,10 @@ from infrastructure.stand_ins.running import StandIns
 from infrastructure.supervision.supervisor import Child, Supervisor
 
 
+GONE_AFTER_MS = 30_000
+"""A peer that acknowledges nothing for so long is gone, even if it never says so."""
+
+
 class AddressInUse(Exception):
     """Something else listens where we should; or the address is not ours."""
 
@@ -90,12 +94,15 @@ async def up(settings: Settings, plan: Plan, on_ready: Callable[[Ready], Awaitab
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket, so that a used port is known before anything starts."""
     try:
-        return socket.create_server((host, port), backlog=2048)
+        listener = socket.create_server((host, port), backlog=2048)
     except OSError as error:
         raise AddressInUse(
             f"Cannot listen on {host}:{port}: {error.strerror}."
             " Choose another with --host and --port."
         ) from None
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; every accepted connection inherits it
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, GONE_AFTER_MS)
+    return listener
 
 
 def _children(settings: Settings, plan: Plan, listener: socket.socket) -> list[Child]:

@@ -38,6 +38,7 @@ _SECURITY_HEADERS: dict[bytes, bytes] = {
     b"x-frame-options": b"DENY",
 }
 """A route that needs another value sets its own."""
+_OF_THE_BODY = {b"content-type", b"content-length", b"content-disposition", b"last-modified"}
 
 
 def correlation_id_of(headers: Any, ids: Ids) -> str:
@@ -96,33 +97,38 @@ class Edge:
 
 
 class _Answer:
-    """One answer on its way out. Its start waits for the first piece of the body, for the ETag."""
+    """One answer on its way out. A JSON answer to a GET starts once its body is there to be hashed.
 
-    __slots__ = ("_correlation_id", "_scope", "_send", "_start", "begun", "status")
+    The hash is right whatever the answer was made of, so no route has to care.
+    """
+
+    __slots__ = ("_correlation_id", "_no_body", "_scope", "_send", "_start", "begun", "status")
 
     def __init__(self, scope: HTTPScope, send: Send, correlation_id: str) -> None:
         self._scope = scope
         self._send = send
         self._correlation_id = correlation_id
         self._start: HTTPResponseStartEvent | None = None
+        self._no_body = scope["method"] == "HEAD"
         self.begun = False
         self.status: int | None = None
 
     async def send(self, message: Message) -> None:
+        """What the application sends instead of sending it itself."""
         if message["type"] == "http.response.start":
-            self._start = message
-            return
-        if message["type"] != "http.response.body":
+            headers = dict(message["headers"])
+            if self._is_hashed(message["status"], headers):
+                self._start = message
+            else:
+                await self._begin(message, headers.get(b"etag"))
+        elif message["type"] == "http.response.body":
+            if self._start is not None:
+                await self._begin(
+                    self._start, None if message["more_body"] else _hash(message["body"])
+                )
+            await self._send(_body(b"", more=message["more_body"]) if self._no_body else message)
+        else:
             await self._send(message)
-            return
-        if self._start is not None:
-            start, self._start = self._start, None
-            message = self._finish(start, message)
-            self.begun, self.status = True, start["status"]
-            await self._send(start)
-        if self._scope["method"] == "HEAD":
-            message = _body(b"", more=message["more_body"])
-        await self._send(message)
 
     async def fail(self, error: Exception) -> None:
         """Answer with the problem of ``error``, when nothing was sent yet."""
@@ -137,53 +143,47 @@ class _Answer:
         )
         await self.send(_body(body))
 
-    def _finish(
-        self, start: HTTPResponseStartEvent, body: HTTPResponseBodyEvent
-    ) -> HTTPResponseBodyEvent:
-        """Put the last headers on the start; gives the body, empty if the client has it already."""
-        headers = dict(start["headers"])
-        if b"allow" in headers:
-            headers[b"allow"] = _with_head(headers[b"allow"])
-        extra = [(name, value) for name, value in _SECURITY_HEADERS.items() if name not in headers]
-        extra.append((b"x-correlation-id", self._correlation_id.encode()))
-        etag = headers.get(b"etag") or self._etag(start, headers, body)
-        if etag is not None and b"etag" not in headers:
-            extra.append((b"etag", etag))
-        if b"cache-control" not in headers:
-            # What has an ETag may be kept by its owner's browser, and is asked for again each time.
-            extra.append((b"cache-control", b"private, no-cache" if etag else b"no-store"))
-        start["headers"] = [*headers.items(), *extra]
-        if etag is None or not self._has(etag):
-            return body
-        start["status"] = HTTPStatus.NOT_MODIFIED.value
-        start["headers"] = [
-            (name, value)
+    def _is_hashed(self, status: int, headers: dict[bytes, bytes]) -> bool:
+        return (
+            status == HTTPStatus.OK
+            and self._scope["method"] in {"GET", "HEAD"}
+            and headers.get(b"content-type", b"").startswith(b"application/json")
+        )
+
+    async def _begin(self, start: HTTPResponseStartEvent, etag: bytes | None) -> None:
+        """Send the start with the last of its headers; 304 if the client has the answer already."""
+        self._start = None
+        status = start["status"]
+        headers = [
+            (name, _with_head(value) if name == b"allow" else value)
             for name, value in start["headers"]
-            if name not in {b"content-type", b"content-length"}
         ]
-        return _body(b"")
+        if etag is not None and self._is_known(etag):
+            status, self._no_body = HTTPStatus.NOT_MODIFIED.value, True
+            headers = [header for header in headers if header[0] not in _OF_THE_BODY]
+        ours = {
+            **_SECURITY_HEADERS,
+            b"x-correlation-id": self._correlation_id.encode(),
+            # What has an ETag its owner's browser may keep, and asks for again each time.
+            b"cache-control": b"private, no-cache" if etag else b"no-store",
+            **({b"etag": etag} if etag else {}),
+        }
+        theirs = dict(headers)
+        headers += [(name, value) for name, value in ours.items() if name not in theirs]
+        self.begun, self.status = True, status
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
-    def _etag(
-        self,
-        start: HTTPResponseStartEvent,
-        headers: dict[bytes, bytes],
-        body: HTTPResponseBodyEvent,
-    ) -> bytes | None:
-        """A hash of a whole JSON answer to a GET: right whatever the answer was made of."""
-        whole = start["status"] == HTTPStatus.OK and not body["more_body"]
-        if not whole or self._scope["method"] not in {"GET", "HEAD"}:
-            return None
-        if not headers.get(b"content-type", b"").startswith(b"application/json"):
-            return None
-        return b'"%s"' % blake2b(body["body"], digest_size=12).hexdigest().encode()
-
-    def _has(self, etag: bytes) -> bool:
+    def _is_known(self, etag: bytes) -> bool:
         """Whether ``If-None-Match`` names it."""
         for name, value in self._scope["headers"]:
             if name == b"if-none-match":
                 tags = {tag.strip().removeprefix(b"W/") for tag in value.split(b",")}
                 return b"*" in tags or etag in tags
         return False
+
+
+def _hash(body: bytes) -> bytes:
+    return b'"%s"' % blake2b(body, digest_size=12).hexdigest().encode()
 
 
 def _with_head(allow: bytes) -> bytes:

@@ -63,7 +63,10 @@ Problems are RFC 9457 `application/problem+json`; programs look at `type`, peopl
 Every answer carries an `X-Correlation-Id`, yours if you sent one; it is on every log line and event
 that followed. Commands answer with an `X-Position`: any GET with `?after=` that position shows what
 was stored. Unknown fields and parameters are refused."""
-_START = "SwaggerUIBundle({url: '/schema/openapi.json', dom_id: '#docs', deepLinking: true})"
+_START = (
+    "SwaggerUIBundle({url: '/schema/openapi.json', dom_id: '#docs', deepLinking: true, "
+    "validatorUrl: null})"
+)
 _PAGE = f"""<!DOCTYPE html>
 <html lang="en">
 <head>

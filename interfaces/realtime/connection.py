@@ -32,6 +32,7 @@ log = structlog.get_logger()
 LONGEST_MESSAGE = 16 * 1024
 """Characters a client may send at once; a token is the longest thing it has to say."""
 HEAD_CHECK_SECONDS = 0.02
+"""How often it is looked whether this process has heard of a position."""
 
 _BEARER = "bearer."
 _decoder: msgspec.json.Decoder[ClientMessage] = msgspec.json.Decoder(ClientMessage)
@@ -168,7 +169,7 @@ class Connection:
         raise Closing(CloseCode.BAD_MESSAGE, reason)
 
     async def _follow(self, caller: Caller, topics: Collection[Topic], position: int) -> None:
-        """Queue what the client may see of everything behind ``position``, as it comes."""
+        """Send what the client may see of everything behind ``position``, as it comes."""
         async for page in self._doors.feed.subscribe(position):
             for recorded in page:
                 for message in await self._messages.of(recorded):

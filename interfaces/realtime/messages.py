@@ -47,18 +47,10 @@ class Topic(StrEnum):
 FOR_ADMINS = frozenset({Topic.AUDIT})
 
 
-class Frame(msgspec.Struct, frozen=True):
-    """A message in the form it is sent in; ``size`` is in bytes."""
-
-    event: WebSocketSendEvent
-    size: int
-
-
-def frame_of(message: msgspec.Struct) -> Frame:
-    """A message, encoded."""
-    text = msgspec.json.encode(message)
-    event: WebSocketSendEvent = {"type": "websocket.send", "text": text.decode(), "bytes": None}
-    return Frame(event, len(text))
+def frame_of(message: msgspec.Struct) -> WebSocketSendEvent:
+    """A message, encoded, as the server takes it."""
+    text = msgspec.json.encode(message).decode()
+    return {"type": "websocket.send", "text": text, "bytes": None}
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -67,7 +59,7 @@ class Message(msgspec.Struct, frozen=True):
     topic: Topic
     to_admins: bool
     owner: UUID | None
-    frame: Frame
+    frame: WebSocketSendEvent
 
     def is_for(self, caller: Caller, topics: Collection[Topic]) -> bool:
         """Whether the caller wants it and may see it."""
@@ -172,7 +164,7 @@ def _audit(recorded: Recorded[Event]) -> Message:
     return Message(Topic.AUDIT, to_admins=True, owner=None, frame=frame)
 
 
-def _frame(recorded: Recorded[Any], name: str, data: msgspec.Struct) -> Frame:
+def _frame(recorded: Recorded[Any], name: str, data: msgspec.Struct) -> WebSocketSendEvent:
     return frame_of(Envelope(name, recorded.position, recorded.at, data))
 
 

@@ -3,9 +3,8 @@
 import asyncio
 from datetime import timedelta
 
-from litestar.types import Send
+from litestar.types import Send, WebSocketSendEvent
 
-from interfaces.realtime.messages import Frame
 from interfaces.realtime.protocol import CloseCode, Closing, Gone
 
 
@@ -24,13 +23,13 @@ class Outlet:
         self._loop = asyncio.get_running_loop()
         self._waiting_since: float | None = None
 
-    async def put(self, frame: Frame) -> None:
+    async def put(self, frame: WebSocketSendEvent) -> None:
         """Send a frame. Raises Gone."""
         if self._waiting_since is None:
             self._waiting_since = self._loop.time()
         try:
-            await self._send(frame.event)
-        except OSError as lost:
+            await self._send(frame)
+        except (OSError, RuntimeError) as lost:  # uvicorn's RuntimeError: it closed it by itself
             raise Gone from lost
         self._waiting_since = None
 

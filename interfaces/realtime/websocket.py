@@ -18,7 +18,6 @@ log = structlog.get_logger()
 
 CLOSING_GRACE = 5.0
 """Seconds for the close frame to get through behind what a slow client has not taken yet."""
-
 DRAINING_GRACE = 1.0
 """Seconds a process that stops waits for its clients; most take the close frame at once."""
 

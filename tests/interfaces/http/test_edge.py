@@ -192,3 +192,43 @@ async def test_options_names_the_methods(house: House) -> None:
     async with house.client() as client:
         answer = await client.options("/health/live")
     assert answer.headers["allow"] == "GET, HEAD, OPTIONS"
+
+
+async def test_headers_that_come_more_than_once_all_come_through(house: House) -> None:
+    async def with_cookies(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"set-cookie", b"a=1"), (b"set-cookie", b"b=2")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    edge: Any = Edge(with_cookies, house.tokens, new_id)
+    transport = httpx.ASGITransport(edge)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        answer = await client.get("/")
+    assert answer.headers.get_list("set-cookie") == ["a=1", "b=2"]
+
+
+async def test_a_stream_starts_before_its_first_piece(house: House) -> None:
+    sent: list[str] = []
+
+    async def streams(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"content-type", b"text/event-stream")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        assert sent == ["http.response.start"]
+        await send({"type": "http.response.body", "body": b"data", "more_body": False})
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
+    scope: Any = {"type": "http", "method": "GET", "path": "/", "headers": []}
+    edge: Any = Edge(streams, house.tokens, new_id)
+    await edge(scope, None, send)
+    assert sent == ["http.response.start", "http.response.body"]
+
+
+async def test_an_asset_that_the_client_has_is_not_sent_again(house: House) -> None:
+    async with house.client() as client:
+        first = await client.get("/docs/assets/swagger-ui.css")
+        headers = {"If-None-Match": first.headers["etag"]}
+        again = await client.get("/docs/assets/swagger-ui.css", headers=headers)
+    assert len(first.content) > 100_000
+    assert (again.status_code, again.content) == (304, b"")
