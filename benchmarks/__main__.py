@@ -1,22 +1,26 @@
 """``python -m benchmarks [NAME] [--quick] [--json]``."""
 
-import logging
 import sys
-from collections.abc import Callable
+from typing import Protocol
 
 import click
 import msgspec
-import structlog
 from rich.console import Console
 
 from benchmarks import append, harness, rebuild, report
 from benchmarks.harness import Benchmark
 from benchmarks.server import running_server
 
-BENCHMARKS: dict[str, Callable[[bool], Benchmark]] = {
-    "append": append.benchmark,
-    "rebuild": rebuild.benchmark,
-}
+
+class Declares(Protocol):
+    """What every benchmark's module has under the name ``benchmark``."""
+
+    def __call__(self, *, quick: bool) -> Benchmark:
+        """Declare it; ``quick`` is a smaller one, to see that it runs."""
+        ...
+
+
+BENCHMARKS: dict[str, Declares] = {"append": append.benchmark, "rebuild": rebuild.benchmark}
 ROUNDS = 3
 TABLE_WIDTH = 150
 """Where the output is no terminal, and has no width of its own."""
@@ -29,15 +33,14 @@ TABLE_WIDTH = 150
 @click.option("--rounds", type=click.IntRange(1), help=f"How often; {ROUNDS} unless --quick.")
 def main(name: str | None, *, quick: bool, as_json: bool, rounds: int | None) -> None:
     """Measure MediaNest beside its peers and the limits of this machine."""
-    quiet = structlog.make_filtering_bound_logger(logging.WARNING)
-    structlog.configure(wrapper_class=quiet, logger_factory=structlog.WriteLoggerFactory(sys.stderr))
+    harness.log_warnings_only()
     rounds = rounds or (1 if quick else ROUNDS)
     console = Console(width=None if sys.stdout.isatty() else TABLE_WIDTH)
     outcomes: list[report.Report] = []
     with running_server() as server:
         machine = report.Machine.here(server.version)
         for chosen in [name] if name else BENCHMARKS:
-            benchmark = BENCHMARKS[chosen](quick)
+            benchmark = BENCHMARKS[chosen](quick=quick)
             results, noise = harness.run(benchmark, server, rounds)
             outcome = report.report(
                 benchmark, results, noise, machine=machine, rounds=rounds, quick=quick

@@ -4,6 +4,7 @@ The machine is noisy, so rows are compared within a round, where they met the sa
 figure is a median with its extremes.
 """
 
+import logging
 import multiprocessing
 import resource
 import statistics
@@ -17,6 +18,7 @@ from typing import Self
 
 import msgspec
 import psutil
+import structlog
 
 from benchmarks.noise import Noise
 from benchmarks.server import Server
@@ -125,20 +127,22 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 class Benchmark(msgspec.Struct, frozen=True):
-    """A benchmark: its rows, the databases they start from, and what is expected of the results."""
+    """A benchmark: its rows, the databases they start from, and what to say of the results."""
 
     name: str
     title: str
     templates: Mapping[str, Callable[[str], None]]
     rows: Sequence[Row]
     verdicts: Callable[[Sequence[Result]], Sequence[Verdict]]
-    notes: Sequence[str] = ()
+    remarks: Callable[[Sequence[Result]], Sequence[str]]
 
 
 def run(benchmark: Benchmark, server: Server, rounds: int) -> tuple[list[Result], Noise]:
     """Measure every row in every round. The order turns, so that no row is always the first."""
     for name, fill in benchmark.templates.items():
-        server.make_template(name, fill)
+        url = server.make_database(name)
+        with _fresh_process() as process:  # for its parent's memory would count as its own
+            process.submit(fill, url).result()
     noise = Noise(server.folder)
     samples: dict[Row, list[Sample | str]] = {row: [] for row in benchmark.rows}
     for number in range(rounds):
@@ -155,15 +159,24 @@ def run(benchmark: Benchmark, server: Server, rounds: int) -> tuple[list[Result]
 
 
 def _sample(row: Row, server: Server) -> Sample | str:
-    spawn = multiprocessing.get_context("spawn")
-    with (
-        server.fresh_database(row.template) as url,
-        ProcessPoolExecutor(max_workers=1, mp_context=spawn) as process,
-    ):
+    with server.fresh_database(row.template) as url, _fresh_process() as process:
         try:
             return process.submit(_measure, row, Site(url, server.pid)).result()
         except Unavailable as reason:
             return str(reason)
+
+
+def log_warnings_only() -> None:
+    """On standard error, so that standard output has the results alone."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+    )
+
+
+def _fresh_process() -> ProcessPoolExecutor:
+    spawn = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(max_workers=1, mp_context=spawn, initializer=log_warnings_only)
 
 
 def _measure(row: Row, site: Site) -> Sample:

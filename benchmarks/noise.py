@@ -18,7 +18,7 @@ class Noise:
         self.spin_ms: list[float] = []
         """Of a loop that only computes: what else ran on the cores shows here."""
         self.fsync_ms: list[float] = []
-        """The median of ``SYNCS`` durable writes of 8 kB: what else wrote to the disk shows here."""
+        """The median of ``SYNCS`` durable writes of 8 kB: what else used the disk shows here."""
         self.load_average: list[float] = []
         """Over the last minute; our own work is a part of it."""
 

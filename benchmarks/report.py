@@ -55,7 +55,7 @@ class Report(msgspec.Struct, frozen=True, rename="camel"):
     noise: dict[str, Figure]
     rows: Sequence[Result]
     targets: Sequence[Verdict]
-    notes: Sequence[str]
+    remarks: Sequence[str]
 
 
 def report(
@@ -81,7 +81,7 @@ def report(
         },
         rows=results,
         targets=benchmark.verdicts(results),
-        notes=benchmark.notes,
+        remarks=benchmark.remarks(results),
     )
 
 
@@ -123,8 +123,8 @@ def show(outcome: Report, console: Console) -> None:
     for verdict in outcome.targets:
         word = {True: "met", False: "MISSED", None: "not measured"}[verdict.met]
         console.print(f"{word}: {verdict.target}: {verdict.measured}", highlight=False)
-    for note in outcome.notes:
-        console.print(f"- {note}", highlight=False)
+    for remark in outcome.remarks:
+        console.print(f"- {remark}", highlight=False)
     console.print(_noise(outcome.noise), highlight=False)
     console.print(str(outcome.machine), highlight=False)
     if outcome.quick:

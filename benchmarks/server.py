@@ -1,7 +1,7 @@
 """A private PostgreSQL for the benchmarks, as MediaNest starts its own, and databases in it."""
 
 import asyncio
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,7 +10,7 @@ import msgspec
 import psutil
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg.sql import SQL, Identifier
+from psycopg.sql import SQL, Composed, Identifier
 
 from infrastructure.embedded import DataFolder, EmbeddedServers
 
@@ -21,17 +21,17 @@ NO_REDIS = "redis://not-needed.invalid"
 
 
 class Server(msgspec.Struct, frozen=True):
-    """A PostgreSQL with default durability. ``folder`` is on its disk, ``pid`` its first process."""
+    """A PostgreSQL with default durability; ``folder`` is on its disk, ``pid`` its first process."""
 
     url: str
     folder: Path
     pid: int
     version: str
 
-    def make_template(self, name: str, fill: Callable[[str], None]) -> None:
-        """A database, filled by ``fill`` with its URL, for others to be copied of."""
+    def make_database(self, name: str) -> str:
+        """Make one that is empty; its URL."""
         self._execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
-        fill(self._url_of(name))
+        return self._url_of(name)
 
     @contextmanager
     def fresh_database(self, template: str) -> Generator[str]:
@@ -55,7 +55,7 @@ class Server(msgspec.Struct, frozen=True):
     def _url_of(self, database: str) -> str:
         return make_conninfo(self.url, dbname=database)
 
-    def _execute(self, statement: SQL | psycopg.sql.Composed) -> None:
+    def _execute(self, statement: SQL | Composed) -> None:
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute(statement)
 

@@ -21,7 +21,6 @@ from infrastructure.settings import Settings, variable
 from infrastructure.stand_ins.running import StandIns
 from infrastructure.supervision.supervisor import Child, Supervisor
 
-
 GONE_AFTER_MS = 30_000
 """A peer that acknowledges nothing for so long is gone, even if it never says so."""
 

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 
 READY_FD = "MEDIANEST_READY_FD"
 LIFELINE_FD = "MEDIANEST_LIFELINE_FD"
@@ -15,17 +16,19 @@ def announce_ready() -> None:
             supervisor.write(b"ready\n")
 
 
-def watch_parent() -> None:
-    """Ask this process to stop (SIGTERM to itself) when its supervisor is gone, however it ended.
+def watch_parent(*, patience: float = 30.0) -> None:
+    """End this process when its supervisor is gone, however that ended: call it first of all.
 
-    Call it first of all. A no-op where the kernel sees to it (Linux), and without a supervisor.
+    SIGTERM comes first, as from the supervisor, and SIGKILL ``patience`` seconds later. A no-op
+    without a supervisor.
     """
     if lifeline := os.environ.pop(LIFELINE_FD, None):
-        threading.Thread(
-            target=_follow, args=(int(lifeline),), name="lifeline", daemon=True
-        ).start()
+        watch = (int(lifeline), patience)
+        threading.Thread(target=_follow, args=watch, name="lifeline", daemon=True).start()
 
 
-def _follow(lifeline: int) -> None:
+def _follow(lifeline: int, patience: float) -> None:
     os.read(lifeline, 1)  # nobody ever writes: this returns when the last writer is gone
     os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(patience)
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -24,8 +24,8 @@ class Leash(StrEnum):
     """How a child learns that its supervisor is gone."""
 
     KERNEL = "kernel"
-    """Linux: PR_SET_PDEATHSIG, which also reaches a child that hangs. It fires when the *thread*
-    that started the child ends, so start children from the main thread."""
+    """Linux: PR_SET_PDEATHSIG, which also reaches a child that does not watch. It fires when the
+    *thread* that started the child ends, so start children from the main thread."""
 
     GUARD = "guard"
     """Anywhere: the launcher stays, as the parent of the program, and reads the lifeline."""
@@ -82,7 +82,6 @@ def main(words: Sequence[str]) -> int:
         _libc().prctl(_PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
         if select.select([int(lifeline)], [], [], 0)[0]:
             return 128 + int(death_signal)  # the supervisor was gone before we were tied to it
-        os.close(int(lifeline))
         os.execvp(argv[0], argv)  # noqa: S606  # without a shell is the point
     except OSError as problem:
         status, what = failure

@@ -52,12 +52,13 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
 
     Output is appended to ``log``, if there is one, and otherwise goes where ours goes. ``folder``,
     to start in, and ``run_as`` are the launcher's work, so they mean nothing for ``Leash.PIPE``.
-    ``hurry_signal`` follows ``stop_signal`` after ``stop_within`` seconds, or when told to hurry.
+    ``watches``: the program is ours and calls ``watch_parent``. ``hurry_signal`` follows ``stop_signal`` after ``stop_within`` seconds, or when told to hurry.
     """
 
     name: str
     argv: Sequence[str]
     leash: Leash
+    watches: bool = False
     env: Mapping[str, str] | None = None
     pass_fds: Sequence[int] = ()
     folder: Path | None = None
@@ -88,7 +89,7 @@ class ChildProcess:
         output = _open_log(command.log) if command.log else None
         log_start = os.fstat(output).st_size if output is not None else 0
         far_end, lifeline = os.pipe()
-        if command.leash is Leash.PIPE:
+        if command.watches:
             env[LIFELINE_FD] = str(far_end)
         try:
             process = await asyncio.create_subprocess_exec(

@@ -102,6 +102,7 @@ class Supervisor:
                         name=name,
                         argv=child.argv,
                         leash=leash_for(native=False, portable=self._portable),
+                        watches=True,
                         env={**os.environ, **child.env, READY_FD: str(theirs)},
                         pass_fds=(*child.pass_fds, theirs),
                         stop_within=child.stop_within,

@@ -70,6 +70,13 @@ def lives(pid: int) -> bool:
     return False
 
 
+async def until_dead(pid: int) -> None:
+    while True:
+        if not lives(pid):
+            return
+        await asyncio.sleep(0.01)
+
+
 def test_delays_double_up_to_the_longest() -> None:
     delays = list(islice(RestartPolicy().delays(), 7))
     assert delays == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
@@ -213,9 +220,8 @@ async def test_hurry_cuts_a_stop_short(journal: Journal) -> None:
 async def test_what_a_role_leaves_behind_ends_with_it(journal: Journal, portable: bool) -> None:
     async with Supervisor([journal.role("worker", "forking")], portable=portable):
         [forked] = journal.lines("forked")
-        orphan = psutil.Process(forked.pid)
-    psutil.wait_procs([orphan], timeout=5)
-    assert not lives(forked.pid)
+    async with asyncio.timeout(5):
+        await until_dead(forked.pid)
 
 
 async def test_a_stop_is_finished_even_when_it_is_cancelled(journal: Journal) -> None:

@@ -25,7 +25,7 @@ def main(name: str, journal: str, *behaviours: str) -> None:
             sys.exit()
 
     signal.signal(signal.SIGTERM, stop)
-    watch_parent()
+    watch_parent(patience=1.0)
     note("started", os.getpid())
     if "failing" in behaviours:
         sys.exit(3)
