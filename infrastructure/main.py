@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Coroutine
 from contextlib import aclosing
 from datetime import timedelta
+from importlib import import_module
 from typing import Any, NoReturn, TypeVar
 from uuid import UUID
 
@@ -134,25 +135,27 @@ async def _projector(settings: Settings) -> None:
     from infrastructure.subscriptions.hub import SubscriptionHub
     from infrastructure.subscriptions.projector import Projector
     from infrastructure.subscriptions.reactions import Reaction
-    from infrastructure.subscriptions.subscriber import Subscriber
-    from infrastructure.tasks import WorkerBell
+    from infrastructure.subscriptions.subscriber import Subscriber, Subscription
     from projections.registry import READ_MODELS
 
-    bell = WorkerBell(settings.required("redis_url"))
-    subscriptions = [
-        *(Projector(model) for model in READ_MODELS),
-        *(Reaction(reactor, bell.ring) for reactor in REACTORS),
-    ]
     async with (
-        aclosing(bell),
         open_database(settings, "projector", connections=2) as database,
         SubscriptionHub(database.url, database.reader) as hub,
         asyncio.TaskGroup() as group,
     ):
-        for subscription in subscriptions:
+
+        def follow(subscription: Subscription) -> None:
             subscriber = Subscriber(subscription, database.url, hub)
             group.create_task(keep_running(subscriber.name, subscriber.run))
+
+        for model in READ_MODELS:
+            follow(Projector(model))
         announce_ready()
+        # taskiq takes half a second to import, which nobody has to wait for.
+        tasks = await asyncio.to_thread(import_module, "infrastructure.tasks")
+        bell = tasks.WorkerBell(settings.required("redis_url"))
+        for reactor in REACTORS:
+            follow(Reaction(reactor, bell.ring))
 
 
 async def _worker(settings: Settings) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from datetime import timedelta
+from importlib import import_module
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +13,6 @@ import structlog
 from application.effects import Job
 from infrastructure.loops import keep_running
 from infrastructure.outbox import Lease, Outbox
-from infrastructure.tasks import answer_bell
 
 log = structlog.get_logger()
 
@@ -51,7 +51,9 @@ class Worker:
             await asyncio.gather(*self._running, return_exceptions=True)
 
     async def _answer_bell(self) -> None:
-        await answer_bell(self._redis_url, self._take, concurrency=self._concurrency)
+        # taskiq takes half a second to import; a worker finds jobs meanwhile without it.
+        tasks = await asyncio.to_thread(import_module, "infrastructure.tasks")
+        await tasks.answer_bell(self._redis_url, self._take, concurrency=self._concurrency)
 
     async def _look(self) -> None:
         while True:

@@ -52,7 +52,8 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
 
     Output is appended to ``log``, if there is one, and otherwise goes where ours goes. ``folder``,
     to start in, and ``run_as`` are the launcher's work, so they mean nothing for ``Leash.PIPE``.
-    ``watches``: the program is ours and calls ``watch_parent``. ``hurry_signal`` follows ``stop_signal`` after ``stop_within`` seconds, or when told to hurry.
+    ``watches``: the program is ours and calls ``watch_parent``. ``hurry_signal`` follows
+    ``stop_signal`` after ``stop_within`` seconds, or when told to hurry.
     """
 
     name: str
