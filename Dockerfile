@@ -4,13 +4,13 @@ RUN pip install --no-cache-dir uv
 WORKDIR /src
 # First what changes seldom: the dependencies have a layer of their own.
 COPY pyproject.toml uv.lock README.md LICENSE ./
-RUN uv sync --frozen --no-dev --no-install-project
+RUN uv sync --frozen --no-dev --extra embedded --no-install-project
 COPY domain domain
 COPY application application
 COPY projections projections
 COPY interfaces interfaces
 COPY infrastructure infrastructure
-RUN uv sync --frozen --no-dev --no-editable
+RUN uv sync --frozen --no-dev --extra embedded --no-editable
 
 FROM python:3.13-slim
 RUN useradd --system --uid 1000 --create-home medianest && install -d -o medianest /data

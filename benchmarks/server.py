@@ -21,7 +21,7 @@ NO_REDIS = "redis://not-needed.invalid"
 
 
 class Server(msgspec.Struct, frozen=True):
-    """A PostgreSQL with default durability; ``folder`` is on its disk, ``pid`` its first process."""
+    """A PostgreSQL with default durability. ``folder`` is on its disk; ``pid`` began all of it."""
 
     url: str
     folder: Path

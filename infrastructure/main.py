@@ -45,7 +45,7 @@ class MediaNest:
             if told is not None:
                 await told
 
-        _run(settings, "up", lambda: up(settings, plan, tell))
+        _run(settings, "up", lambda hurry: up(settings, plan, tell, hurry))
 
     def demo(self, where: Where, serve: Serve) -> None:
         """``up`` with stand-ins, and a walk through every flow."""
@@ -64,17 +64,17 @@ class MediaNest:
             if descriptor is None
             else socket.socket(fileno=descriptor)
         )
-        _run(settings, "api", lambda: _api(settings, listener))
+        _run(settings, "api", lambda _: _api(settings, listener))
 
     def worker(self, where: Where) -> None:
         """Perform jobs."""
         settings = _connected(where)
-        _run(settings, "worker", lambda: _worker(settings))
+        _run(settings, "worker", lambda _: _worker(settings))
 
     def projector(self, where: Where) -> None:
         """Keep the read models and run the reactors."""
         settings = _connected(where)
-        _run(settings, "projector", lambda: _projector(settings))
+        _run(settings, "projector", lambda _: _projector(settings))
 
     def migrate(self, where: Where) -> None:
         """Bring the database to this version's schema."""
@@ -82,13 +82,13 @@ class MediaNest:
 
         settings = _connected(where)
         database_url = settings.required("database_url")
-        _run(settings, "migrate", lambda: migrate(database_url))
+        _run(settings, "migrate", lambda _: migrate(database_url))
 
     def add_account(self, where: Where, email: str, password: str, role: Role) -> str:
         """Open an account and return its id."""
         settings = _connected(where)
         return str(
-            _run(settings, "accounts", lambda: _add_account(settings, email, password, role))
+            _run(settings, "accounts", lambda _: _add_account(settings, email, password, role))
         )
 
 
@@ -216,16 +216,21 @@ def _connected(where: Where, serve: Serve | None = None) -> Settings:
     return settings
 
 
-def _run(settings: Settings, process: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T | None:
-    """What ``work`` returns, or ``None`` when a signal stopped it first."""
+def _run(
+    settings: Settings, process: str, work: Callable[[asyncio.Event], Coroutine[Any, Any, T]]
+) -> T | None:
+    """What ``work`` returns, or ``None`` when a signal stopped it first.
+
+    The event that it is given is set by a second signal: then it has to hurry.
+    """
     from infrastructure.supervision.supervisor import until_signal
     from infrastructure.telemetry import configure_logging
 
     configure_logging(settings.log_level, process)
 
     async def until_stopped() -> T | None:
-        async with until_signal():
-            return await work()
+        async with until_signal() as hurry:
+            return await work(hurry)
         return None
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -55,8 +55,15 @@ class Plan(msgspec.Struct, frozen=True):
     stand_ins: bool = False
 
 
-async def up(settings: Settings, plan: Plan, on_ready: Callable[[Ready], Awaitable[None]]) -> None:
+async def up(
+    settings: Settings,
+    plan: Plan,
+    on_ready: Callable[[Ready], Awaitable[None]],
+    hurry: asyncio.Event,
+) -> None:
     """Run everything until cancelled; ``on_ready`` is called once all roles serve.
+
+    The stop is orderly, and cut short by ``hurry``.
 
     Raises AddressInUse, EmbeddedError or StartFailed before anything is left running.
     """
@@ -65,7 +72,10 @@ async def up(settings: Settings, plan: Plan, on_ready: Callable[[Ready], Awaitab
         folder = stack.enter_context(DataFolder.claim(settings.data_dir))
         stand_ins = await stack.enter_async_context(StandIns()) if plan.stand_ins else None
         servers = EmbeddedServers(
-            folder, database_url=settings.database_url, redis_url=settings.redis_url
+            folder,
+            database_url=settings.database_url,
+            redis_url=settings.redis_url,
+            hurry=hurry,
         )
         urls = await stack.enter_async_context(servers)
         settings = msgspec.structs.replace(
@@ -77,7 +87,9 @@ async def up(settings: Settings, plan: Plan, on_ready: Callable[[Ready], Awaitab
         )
         await migrate(urls.database_url)
         accounts, empty = await _seed(settings, folder.path if plan.stand_ins else None)
-        await stack.enter_async_context(Supervisor(_children(settings, plan, listener)))
+        await stack.enter_async_context(
+            Supervisor(_children(settings, plan, listener), hurry=hurry)
+        )
         await on_ready(
             Ready(
                 ready=True,
