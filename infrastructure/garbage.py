@@ -2,7 +2,7 @@
 
 import gc
 
-ALLOCATIONS = 500_000
+ALLOCATIONS = 1_000_000
 """More than the objects of two of a subscriber's pages. Fewer, and every page is walked while it is
 still in use: at Python's own 700, that was more than half of the CPU time of a rebuild."""
 

@@ -70,6 +70,16 @@ def load(
     return Settings(**values)
 
 
+def encode(settings: Settings) -> bytes:
+    """The settings, for another process of the same version."""
+    return msgspec.json.encode(settings, enc_hook=str)
+
+
+def decode(encoded: bytes) -> Settings:
+    """What ``encode`` was given."""
+    return msgspec.json.decode(encoded, type=Settings, dec_hook=lambda type_, text: type_(text))
+
+
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     names = {variable(name): name for name in Settings.__struct_fields__}
     values: dict[str, Any] = {}

@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from uuid import uuid5
@@ -17,7 +17,7 @@ from infrastructure.compose import open_use_cases
 from infrastructure.database import open_database
 from infrastructure.embedded import DataFolder, EmbeddedServers
 from infrastructure.migrations import migrate
-from infrastructure.settings import Settings, variable
+from infrastructure.settings import Settings, encode
 from infrastructure.stand_ins.running import StandIns
 from infrastructure.supervision.supervisor import Child, Supervisor
 
@@ -77,6 +77,12 @@ async def up(
             redis_url=settings.redis_url,
             hurry=hurry,
         )
+        # The roles start with everything else, get ready to listen, and are told where the servers
+        # are as soon as these serve.
+        words: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        roles = Supervisor(_children(plan, listener, words), hurry=hurry)
+        starting = asyncio.create_task(roles.__aenter__())
+        stack.push_async_callback(_call_off, starting)
         urls = await stack.enter_async_context(servers)
         settings = msgspec.structs.replace(
             settings,
@@ -86,10 +92,9 @@ async def up(
             **(_pointed_at(stand_ins) if stand_ins else {}),
         )
         await migrate(urls.database_url)
+        words.set_result(encode(settings))
         accounts, empty = await _seed(settings, folder.path if plan.stand_ins else None)
-        await stack.enter_async_context(
-            Supervisor(_children(settings, plan, listener), hurry=hurry)
-        )
+        stack.push_async_exit(await starting)
         await on_ready(
             Ready(
                 ready=True,
@@ -116,25 +121,25 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _children(settings: Settings, plan: Plan, listener: socket.socket) -> list[Child]:
+def _children(plan: Plan, listener: socket.socket, words: asyncio.Future[bytes]) -> list[Child]:
     """Started together, stopped from the last to the first."""
-    program = [sys.executable, "-m", "infrastructure.main"]
-    environment = {
-        variable(name): str(value)
-        for name, value in msgspec.structs.asdict(settings).items()
-        if value is not None
-    }
+
+    def role(name: str, *options: str, count: int = 1, pass_fds: Sequence[int] = ()) -> Child:
+        argv = [sys.executable, "-m", "infrastructure.main", name, "--supervised", *options]
+        return Child(name=name, argv=argv, words=words, count=count, pass_fds=pass_fds)
+
+    descriptor = listener.fileno()
     return [
-        Child(name="projector", argv=[*program, "projector"], env=environment),
-        Child(name="worker", argv=[*program, "worker"], env=environment, count=plan.workers),
-        Child(
-            name="api",
-            argv=[*program, "api", "--fd", str(listener.fileno())],
-            env=environment,
-            pass_fds=(listener.fileno(),),
-            count=plan.apis,
-        ),
+        role("projector"),
+        role("worker", count=plan.workers),
+        role("api", "--fd", str(descriptor), count=plan.apis, pass_fds=(descriptor,)),
     ]
+
+
+async def _call_off(starting: asyncio.Task[Supervisor]) -> None:
+    """Undo a start that did not come to its end; one that did is undone elsewhere."""
+    starting.cancel()
+    await asyncio.wait((starting,))
 
 
 def _pointed_at(stand_ins: StandIns) -> dict[str, str]:

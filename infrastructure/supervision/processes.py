@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -52,8 +53,9 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
 
     Output is appended to ``log``, if there is one, and otherwise goes where ours goes. ``folder``,
     to start in, and ``run_as`` are the launcher's work, so they mean nothing for ``Leash.PIPE``.
-    ``watches``: the program is ours and calls ``watch_parent``. ``hurry_signal`` follows
-    ``stop_signal`` after ``stop_within`` seconds, or when told to hurry.
+    ``watches``: the program is ours and calls ``watch_parent``. ``listens``: it reads its standard
+    input to the end, and ``tell`` reaches it. ``hurry_signal`` follows ``stop_signal`` after
+    ``stop_within`` seconds, or when told to hurry.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     folder: Path | None = None
     log: Path | None = None
     run_as: RunAs = RunAs()
+    listens: bool = False
     stop_signal: signal.Signals = signal.SIGTERM
     stop_within: float = 10.0
     hurry_signal: signal.Signals = signal.SIGKILL
@@ -97,7 +100,7 @@ class ChildProcess:
                 *_leashed(command, far_end),
                 env=env,
                 pass_fds=(*command.pass_fds, far_end),
-                stdin=asyncio.subprocess.DEVNULL,
+                stdin=asyncio.subprocess.PIPE if command.listens else asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
@@ -113,6 +116,14 @@ class ChildProcess:
             if output is not None:
                 os.close(output)
         return cls(command, process, lifeline, log_start)
+
+    async def tell(self, words: bytes) -> None:
+        """Say ``words`` on its standard input, and no more; it must have been told to listen."""
+        if self._process.stdin is not None:
+            self._process.stdin.write(words)
+            with suppress(ConnectionError):  # its end says more
+                await self._process.stdin.drain()
+            self._process.stdin.close()
 
     async def wait(self) -> int:
         """The exit status, or minus a signal's number, once it has ended and its group with it."""

@@ -16,12 +16,17 @@ from infrastructure.supervision.child import READY_FD
 from infrastructure.supervision.processes import ChildProcess, Command, leash_for, to_the_end
 from infrastructure.supervision.services import RestartPolicy, Service, start_all
 
+LONGEST_SILENCE = 86_400.0
+"""Seconds a child waits for its words; what they wait for has limits of its own."""
+
 
 class Child(msgspec.Struct, frozen=True, kw_only=True):
     """A role: ``count`` equal processes that call ``watch_parent`` first and ``announce_ready``.
 
     ``env`` is added to our own environment; ``pass_fds`` (a listening socket, say) are shared by
-    all of them. One that has not ended ``stop_within`` seconds after SIGTERM is killed.
+    all of them. ``words`` is said on the standard input of each once it is known: what is told so
+    is in nobody's process list, and a child may get ready to listen before there is anything to
+    say. One that has not ended ``stop_within`` seconds after SIGTERM is killed.
     """
 
     name: str
@@ -29,6 +34,7 @@ class Child(msgspec.Struct, frozen=True, kw_only=True):
     env: Mapping[str, str] = {}
     pass_fds: Sequence[int] = ()
     count: int = 1
+    words: asyncio.Future[bytes] | None = None
     stop_within: float = 10.0
 
 
@@ -37,8 +43,9 @@ class Supervisor:
 
     Entering starts all at once and returns when every process has announced that it is ready;
     raises StartFailed, with nothing left running, for one that ends before or needs more than
-    ``ready_within`` seconds. Leaving stops them in reverse order, the processes of one child
-    together. In between, one that dies is restarted after the delays of ``policy``.
+    ``ready_within`` seconds from when it was told its words. Leaving stops them in reverse order,
+    the processes of one child together. In between, one that dies is restarted after the delays of
+    ``policy``.
     """
 
     def __init__(
@@ -105,13 +112,20 @@ class Supervisor:
                         watches=True,
                         env={**os.environ, **child.env, READY_FD: str(theirs)},
                         pass_fds=(*child.pass_fds, theirs),
+                        listens=child.words is not None,
                         stop_within=child.stop_within,
                     )
                 )
             finally:
                 os.close(theirs)
+            if child.words is not None:
+                await process.ready(_tell(process, child.words), within=LONGEST_SILENCE)
             await process.ready(_line_from(announcement), within=self._ready_within)
         return process
+
+
+async def _tell(process: ChildProcess, words: asyncio.Future[bytes]) -> None:
+    await process.tell(await asyncio.shield(words))
 
 
 async def _line_from(pipe: FileIO) -> None:

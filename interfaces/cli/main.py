@@ -15,10 +15,11 @@ R = TypeVar("R")
 
 
 class Where(NamedTuple):
-    """Options that every command has."""
+    """Options that every command has; a ``supervised`` role is told its settings instead."""
 
     config: Path | None
     data_dir: Path | None
+    supervised: bool = False
 
 
 class Serve(NamedTuple):
@@ -98,6 +99,10 @@ def _where(command: Callable[P, R]) -> Callable[P, R]:
     )(command)
 
 
+def _supervised(command: Callable[P, R]) -> Callable[P, R]:
+    return click.option("--supervised", is_flag=True, hidden=True)(command)
+
+
 def _address(command: Callable[P, R]) -> Callable[P, R]:
     command = click.option("--port", type=click.IntRange(0, 65535), help="[default: 8080]")(command)
     return click.option("--host", help="[default: 127.0.0.1]")(command)
@@ -150,22 +155,24 @@ def demo(operations: Operations, config: Path | None, data_dir: Path | None, **s
 
 @cli.command()
 @_where
+@_supervised
 @_address
 @click.option("--fd", "descriptor", type=int, hidden=True)
 @click.pass_obj
 def api(
     operations: Operations,
-    config: Path | None,
-    data_dir: Path | None,
+    host: str | None,
+    port: int | None,
     descriptor: int | None,
-    **serve: Any,
+    **where: Any,
 ) -> None:
     """Serve HTTP and WebSocket."""
-    operations.api(Where(config, data_dir), Serve(**serve), descriptor)
+    operations.api(Where(**where), Serve(host, port), descriptor)
 
 
 @cli.command()
 @_where
+@_supervised
 @click.pass_obj
 def worker(operations: Operations, **where: Any) -> None:
     """Perform jobs; as many of these processes as you like."""
@@ -174,6 +181,7 @@ def worker(operations: Operations, **where: Any) -> None:
 
 @cli.command()
 @_where
+@_supervised
 @click.pass_obj
 def projector(operations: Operations, **where: Any) -> None:
     """Keep the read models and run the reactors; a second one stands by."""

@@ -329,3 +329,48 @@ def test_without_a_supervisor_a_role_announces_to_nobody_and_watches_nobody(
         monkeypatch.delenv(name, raising=False)
     announce_ready()
     watch_parent()
+
+
+async def test_a_role_is_told_its_words_once_they_are_known_and_again_after_a_restart(
+    tmp_path: Path,
+) -> None:
+    """It listens before there is anything to say, and nobody waits for it meanwhile."""
+    heard = tmp_path / "heard"
+    program = (
+        "import os, signal, sys; from infrastructure.supervision import announce_ready;"
+        " words = sys.stdin.read(); announce_ready();"
+        f" open({str(heard)!r}, 'a').write(f'{{words}} {{os.getpid()}}\\n'); signal.pause()"
+    )
+    words: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+    child = Child(name="api", argv=(sys.executable, "-c", program), words=words)
+    entering = asyncio.create_task(Supervisor([child], ready_within=5, policy=AT_ONCE).__aenter__())
+    await asyncio.sleep(0.5)
+    assert not entering.done()
+    words.set_result(b"go")
+
+    async def times_heard(count: int) -> list[list[str]]:
+        while True:
+            lines = heard.read_text().splitlines() if heard.exists() else []
+            if len(lines) >= count:
+                return [line.split() for line in lines]
+            await asyncio.sleep(0.02)
+
+    async with await entering, asyncio.timeout(20):
+        ((word, pid),) = await times_heard(1)
+        assert word == "go"
+        os.kill(int(pid), signal.SIGKILL)
+        _, (word, pid_after) = await times_heard(2)
+        assert word == "go"
+        assert pid_after != pid
+
+
+async def test_roles_that_are_never_told_anything_are_stopped(journal: Journal) -> None:
+    words: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+    role = journal.role("api")
+    child = Child(name=role.name, argv=role.argv, words=words)
+    entering = asyncio.create_task(Supervisor([child]).__aenter__())
+    (started,) = await journal.until(1, "started")
+    entering.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await entering
+    assert not lives(started.pid)

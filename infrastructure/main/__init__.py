@@ -1,7 +1,7 @@
 """The composition root and the entry point of ``medianest``.
 
-Only here do the interfaces meet the infrastructure. Every process of MediaNest starts here, so each
-role imports only what it runs: a worker needs no web framework.
+Only in this package do the interfaces meet the infrastructure. Every process of MediaNest starts
+here, and each role, a module beside this one, imports only what it runs.
 """
 
 import asyncio
@@ -9,19 +9,15 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Coroutine
-from contextlib import aclosing
-from datetime import timedelta
-from importlib import import_module
 from typing import Any, NoReturn, TypeVar
-from uuid import UUID
 
 import msgspec
 import uvloop
 
 from domain.accounts import Role
 from domain.kernel import DomainError
-from infrastructure.settings import Settings, SettingsError, load
-from infrastructure.supervision import announce_ready, watch_parent
+from infrastructure.settings import Settings, SettingsError, decode, load
+from infrastructure.supervision import watch_parent
 from interfaces.cli.main import Serve, Serving, Where, cli
 
 T = TypeVar("T")
@@ -56,6 +52,7 @@ class MediaNest:
 
     def api(self, where: Where, serve: Serve, descriptor: int | None) -> None:
         """Serve HTTP and WebSocket."""
+        from infrastructure.main import api
         from infrastructure.up import listen
 
         settings = _connected(where, serve)
@@ -64,17 +61,21 @@ class MediaNest:
             if descriptor is None
             else socket.socket(fileno=descriptor)
         )
-        _run(settings, "api", lambda _: _api(settings, listener))
+        _run(settings, "api", lambda _: api.run(settings, listener))
 
     def worker(self, where: Where) -> None:
         """Perform jobs."""
+        from infrastructure.main import worker
+
         settings = _connected(where)
-        _run(settings, "worker", lambda _: _worker(settings))
+        _run(settings, "worker", lambda _: worker.run(settings))
 
     def projector(self, where: Where) -> None:
         """Keep the read models and run the reactors."""
+        from infrastructure.main import projector
+
         settings = _connected(where)
-        _run(settings, "projector", lambda _: _projector(settings))
+        _run(settings, "projector", lambda _: projector.run(settings))
 
     def migrate(self, where: Where) -> None:
         """Bring the database to this version's schema."""
@@ -86,107 +87,11 @@ class MediaNest:
 
     def add_account(self, where: Where, email: str, password: str, role: Role) -> str:
         """Open an account and return its id."""
+        from infrastructure.main import accounts
+
         settings = _connected(where)
-        return str(
-            _run(settings, "accounts", lambda _: _add_account(settings, email, password, role))
-        )
-
-
-async def _api(settings: Settings, listener: socket.socket) -> None:
-    """Serve on ``listener`` until cancelled."""
-    from infrastructure.compose import new_id, open_use_cases, utc_now
-    from infrastructure.database import open_database
-    from infrastructure.health import HealthCheck
-    from infrastructure.server import serve
-    from infrastructure.subscriptions.hub import SubscriptionHub
-    from interfaces.doors import Doors
-    from interfaces.http.app import build_app
-    from projections.media_requests import MediaRequestQueries
-
-    async with (
-        open_database(settings, "api", connections=8) as database,
-        open_use_cases(settings, database) as use_cases,
-        SubscriptionHub(database.url, database.reader) as hub,
-        aclosing(HealthCheck(database.pool, settings.required("redis_url"))) as health,
-    ):
-        doors = Doors(
-            accounts=use_cases.accounts,
-            media_requests=use_cases.media_requests,
-            request_queries=MediaRequestQueries(database.pool),
-            tokens=use_cases.tokens,
-            feed=hub,
-            progress=hub,
-            health=health,
-            clock=utc_now,
-            ids=new_id,
-        )
-        app = build_app(doors)
-        await serve(app, listener, before_stop=app.drain)
-
-
-async def _projector(settings: Settings) -> None:
-    """Keep the read models and run the reactors until cancelled.
-
-    Any number of these processes may run; each subscriber has one owner among them.
-    """
-    from application.reactors import REACTORS
-    from infrastructure.database import open_database
-    from infrastructure.loops import keep_running
-    from infrastructure.subscriptions.hub import SubscriptionHub
-    from infrastructure.subscriptions.projector import Projector
-    from infrastructure.subscriptions.reactions import Reaction
-    from infrastructure.subscriptions.subscriber import Subscriber, Subscription
-    from projections.registry import READ_MODELS
-
-    async with (
-        open_database(settings, "projector", connections=2) as database,
-        SubscriptionHub(database.url, database.reader) as hub,
-        asyncio.TaskGroup() as group,
-    ):
-
-        def follow(subscription: Subscription) -> None:
-            subscriber = Subscriber(subscription, database.url, hub)
-            group.create_task(keep_running(subscriber.name, subscriber.run))
-
-        for model in READ_MODELS:
-            follow(Projector(model))
-        announce_ready()
-        # taskiq takes half a second to import, which nobody has to wait for.
-        tasks = await asyncio.to_thread(import_module, "infrastructure.tasks")
-        bell = tasks.WorkerBell(settings.required("redis_url"))
-        for reactor in REACTORS:
-            follow(Reaction(reactor, bell.ring))
-
-
-async def _worker(settings: Settings) -> None:
-    """Perform what reactors ask for until cancelled."""
-    from infrastructure.compose import open_use_cases
-    from infrastructure.database import open_database
-    from infrastructure.outbox import Outbox
-    from infrastructure.worker import Worker
-
-    async with (
-        open_database(settings, "worker", connections=8) as database,
-        open_use_cases(settings, database) as use_cases,
-    ):
-        outbox = Outbox(database.pool, lease=timedelta(seconds=settings.lease_seconds))
-        worker = Worker(outbox, use_cases.performer.perform, settings.required("redis_url"))
-        announce_ready()
-        await worker.run()
-
-
-async def _add_account(settings: Settings, email: str, password: str, role: Role) -> UUID:
-    from application.execute import Context
-    from infrastructure.compose import new_id, open_use_cases
-    from infrastructure.database import open_database
-
-    async with (
-        open_database(settings, "accounts", connections=1) as database,
-        open_use_cases(settings, database) as use_cases,
-    ):
-        command_id = new_id()
-        context = Context("system:cli", str(command_id), command_id)
-        return await use_cases.accounts.open_account(email, password, role, context)
+        added = _run(settings, "accounts", lambda _: accounts.add(settings, email, password, role))
+        return str(added)
 
 
 def _settings(where: Where, serve: Serve | None = None) -> Settings:
@@ -200,7 +105,13 @@ def _settings(where: Where, serve: Serve | None = None) -> Settings:
 
 
 def _connected(where: Where, serve: Serve | None = None) -> Settings:
-    """The settings of one role: what is not set is what a running ``up`` in the folder has."""
+    """The settings of one role.
+
+    A supervisor tells them on standard input, once it knows them. Otherwise, what is not set is
+    what a running ``up`` in the data folder has.
+    """
+    if where.supervised:
+        return decode(sys.stdin.buffer.read())
     from infrastructure.embedded import find_running
 
     settings = _settings(where, serve)
@@ -275,7 +186,3 @@ def _quit(status: int, error: Exception) -> NoReturn:
     message = str(error).strip()
     sys.stderr.write(f"medianest: {message[:1].upper()}{message[1:]}\n")
     sys.exit(status)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,5 @@
+"""``python -m infrastructure.main`` is ``medianest``."""
+
+from infrastructure.main import main
+
+main()
