@@ -16,6 +16,8 @@ from infrastructure.event_store.codec import EventCodec
 
 Row = tuple[int, UUID, int, str, bytes]
 
+HANDFUL = 1000
+
 
 class EventReader:
     """Reads with a connection of the pool, or with one that the caller holds."""
@@ -73,7 +75,11 @@ class EventReader:
         cursor = connection.cursor(binary=True)
         await cursor.execute(self._log, (after, left_out, landmark, limit))
         decode = self._codec.decode
-        return [decode(*row) for row in await cursor.fetchall()]
+        events: list[Recorded[Event]] = []
+        # In handfuls: what was fetched is decoded while it is near, and not all of it is held twice.
+        while rows := await cursor.fetchmany(HANDFUL):
+            events += [decode(*row) for row in rows]
+        return events
 
     async def head(self, connection: AsyncConnection | None = None) -> int:
         """The position of the newest event; 0 in an empty store."""

@@ -5,6 +5,7 @@ checkpoint: it moves the checkpoint only from where it stood, and writes only if
 Rows travel as one JSON document, which both sides turn into rows in one step.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, Generic, TypeVar, cast
@@ -34,7 +35,9 @@ class Projector(Generic[R]):
 
     def __init__(self, model: ReadModel[R]) -> None:
         self._model = model
-        self._rows: dict[Key, R | None] = {}
+        self._rows: dict[Key, R | None] = {}  # those that were loaded or changed of late
+        self._changed: dict[Key, R | None] = {}  # of them, those to be written next
+        self._writing: dict[Key, R | None] = {}  # and those whose write is under way
         self._json = partial(Json, dumps=msgspec.json.Encoder().encode)
         self._decode = msgspec.json.Decoder(list[model.row]).decode
         self._load_statement = _load_statement(model)
@@ -51,55 +54,29 @@ class Projector(Generic[R]):
         return self._model.events
 
     def forget(self) -> None:
-        """Drop the cached rows."""
-        self._rows.clear()
+        """Drop every row in memory."""
+        self._rows, self._changed, self._writing = {}, {}, {}
 
-    async def apply(
-        self, connection: AsyncConnection, page: Sequence[Recorded[Any]], checkpoint: int
-    ) -> None:
-        """Fold ``page`` and write it with the checkpoint; see ``Subscription``."""
+    async def fold(self, connection: AsyncConnection, page: Sequence[Recorded[Any]]) -> None:
+        """Fold ``page`` into the rows in memory; see ``Subscription``."""
+        if len(self._rows) > CACHED_ROWS:
+            self._rows = {**self._writing, **self._changed}
         touched = self._by_key(page)
         await self._load(connection, touched)
-        changed = {key: self._fold(self._rows[key], events) for key, events in touched.items()}
-        await self._write(connection, changed, checkpoint, page[-1].position)
-        self._rows.update(changed)
-        if len(self._rows) > CACHED_ROWS:
-            self._rows.clear()
+        for key, events in touched.items():
+            row = self._rows[key]
+            for recorded in events:
+                row = self._model.fold(row, recorded)
+            self._rows[key] = self._changed[key] = row
 
-    def _by_key(self, page: Iterable[Recorded[Any]]) -> dict[Key, list[Recorded[Any]]]:
-        """The events of a page that touch each row, in order: no row depends on another."""
-        touched: dict[Key, list[Recorded[Any]]] = {}
-        for recorded in page:
-            event = recorded.event
-            if isinstance(event, self._model.events):
-                for key in self._model.keys(recorded):
-                    touched.setdefault(key, []).append(recorded)
-            elif isinstance(event, Unreadable):
-                raise UnreadableEvent(f"{event.topic}: {event.reason}")
-        return touched
-
-    def _fold(self, row: R | None, events: Iterable[Recorded[Any]]) -> R | None:
-        for recorded in events:
-            row = self._model.fold(row, recorded)
-        return row
-
-    async def _load(self, connection: AsyncConnection, keys: Iterable[Key]) -> None:
-        missing = [key for key in keys if key not in self._rows]
-        if not missing:
-            return
+    async def write(self, connection: AsyncConnection, before: int, after: int) -> None:
+        """Write the changed rows and the checkpoint; see ``Subscription``."""
+        self._writing, self._changed = self._changed, {}
         names = self._model.key
-        wanted = [dict(zip(names, key, strict=True)) for key in missing]
-        cursor = await connection.execute(self._load_statement, (self._json(wanted),))
-        (found,) = cast("tuple[str]", await cursor.fetchone())
-        self._rows.update(dict.fromkeys(missing))
-        self._rows.update((self._model.key_of(row), row) for row in self._decode(found))
-
-    async def _write(
-        self, connection: AsyncConnection, changed: dict[Key, R | None], before: int, after: int
-    ) -> None:
-        names = self._model.key
-        gone = [dict(zip(names, key, strict=True)) for key, row in changed.items() if row is None]
-        kept = [row for row in changed.values() if row is not None]
+        gone = [
+            dict(zip(names, key, strict=True)) for key, row in self._writing.items() if row is None
+        ]
+        kept = [row for row in self._writing.values() if row is not None]
         cursor = await connection.execute(
             self._write_statement,
             {
@@ -113,6 +90,30 @@ class Projector(Generic[R]):
         )
         if cursor.rowcount != 1:
             raise Fenced(self.name)
+        self._writing = {}
+
+    def _by_key(self, page: Iterable[Recorded[Any]]) -> dict[Key, list[Recorded[Any]]]:
+        """The events of a page that touch each row, in order: no row depends on another."""
+        touched: defaultdict[Key, list[Recorded[Any]]] = defaultdict(list)
+        for recorded in page:
+            event = recorded.event
+            if isinstance(event, self._model.events):
+                for key in self._model.keys(recorded):
+                    touched[key].append(recorded)
+            elif isinstance(event, Unreadable):
+                raise UnreadableEvent(f"{event.topic}: {event.reason}")
+        return touched
+
+    async def _load(self, connection: AsyncConnection, keys: Iterable[Key]) -> None:
+        missing = [key for key in keys if key not in self._rows]
+        if not missing:
+            return
+        names = self._model.key
+        wanted = [dict(zip(names, key, strict=True)) for key in missing]
+        cursor = await connection.execute(self._load_statement, (self._json(wanted),))
+        (found,) = cast("tuple[str]", await cursor.fetchone())
+        self._rows.update(dict.fromkeys(missing))
+        self._rows.update((self._model.key_of(row), row) for row in self._decode(found))
 
 
 def _load_statement(model: ReadModel[Any]) -> Composed:

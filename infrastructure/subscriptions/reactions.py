@@ -1,6 +1,7 @@
 """Runs a reactor: its effects go into the outbox in the same statement as its checkpoint."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -32,6 +33,7 @@ class Reaction:
     def __init__(self, reactor: Reactor, ring: Callable[[Sequence[UUID]], Awaitable[None]]) -> None:
         self._reactor = reactor
         self._ring = ring
+        self._drawn: list[tuple[Job, datetime | None]] = []
 
     @property
     def name(self) -> str:
@@ -43,23 +45,26 @@ class Reaction:
         """A reactor does not say which events it reacts to."""
 
     def forget(self) -> None:
-        """A reactor remembers nothing."""
+        """Drop the effects that were drawn."""
+        self._drawn = []
 
-    async def apply(
-        self, connection: AsyncConnection, page: Sequence[Recorded[Any]], checkpoint: int
-    ) -> None:
-        """Store the effects of ``page`` with the checkpoint; see ``Subscription``."""
-        jobs = [
+    async def fold(self, _: AsyncConnection, page: Sequence[Recorded[Any]]) -> None:
+        """Draw the effects of ``page``; see ``Subscription``."""
+        self._drawn += [
             (self._job(recorded, number, due.effect), due.at)
             for recorded in page
             for number, due in enumerate(self._reactor.react(recorded))
         ]
+
+    async def write(self, connection: AsyncConnection, before: int, after: int) -> None:
+        """Store the effects with the checkpoint; see ``Subscription``."""
+        jobs, self._drawn = self._drawn, []
         cursor = await connection.execute(
             _WRITE,
             {
                 "subscriber": self.name,
-                "before": checkpoint,
-                "after": page[-1].position,
+                "before": before,
+                "after": after,
                 "ids": [job.id for job, _ in jobs],
                 "jobs": [msgspec.json.encode(job).decode() for job, _ in jobs],
                 "due": [at for _, at in jobs],

@@ -4,7 +4,7 @@ import signal
 import socket
 import sys
 import time
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -355,7 +355,8 @@ async def test_a_role_is_told_its_words_once_they_are_known_and_again_after_a_re
                 return [line.split() for line in lines]
             await asyncio.sleep(0.02)
 
-    async with await entering, asyncio.timeout(20):
+    async with AsyncExitStack() as stack, asyncio.timeout(20):
+        stack.push_async_exit(await entering)
         ((word, pid),) = await times_heard(1)
         assert word == "go"
         os.kill(int(pid), signal.SIGKILL)

@@ -231,8 +231,10 @@ async def test_an_owner_whose_checkpoint_was_moved_writes_nothing(
     query("INSERT INTO checkpoints VALUES ('shelves_v2', 1)")
     recorded = Recorded(1, uuid4(), 1, new_events().events[0][0], requested(title="a"))
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
+        projector = Projector(SHELVES)
+        await projector.fold(connection, [recorded])
         with pytest.raises(Fenced):
-            await Projector(SHELVES).apply(connection, [recorded], checkpoint=0)
+            await projector.write(connection, before=0, after=1)
     assert query("SELECT * FROM shelves_v2") == []
     assert query("SELECT position FROM checkpoints WHERE subscriber = 'shelves_v2'") == [(1,)]
 
