@@ -36,5 +36,5 @@ class _ToStructlog(logging.Handler):
     """Hands the records of libraries to structlog."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        log = structlog.get_logger(logger=record.name)
-        log.log(record.levelno, record.getMessage(), exc_info=record.exc_info)
+        log = structlog.get_logger()
+        log.log(record.levelno, record.getMessage(), library=record.name, exc_info=record.exc_info)

@@ -1,7 +1,7 @@
 """The worker: performs the jobs of the outbox, each under a lease that it keeps alive."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from importlib import import_module
@@ -38,6 +38,8 @@ class Worker:
         self._redis_url = redis_url
         self._concurrency = concurrency
         self._running: set[asyncio.Task[None]] = set()
+        self._free = concurrency
+        self._done = asyncio.Event()
 
     async def run(self) -> None:
         """Work until cancelled; what is under way is then given back at the end of its lease."""
@@ -57,22 +59,44 @@ class Worker:
 
     async def _look(self) -> None:
         while True:
-            free = self._concurrency - len(self._running)
-            if free > 0:
-                for lease in await self._outbox.take_due(free):
-                    self._start(lease)
-            await asyncio.sleep(LOOK_SECONDS)
+            wanted = self._free
+            more = wanted == await self._fill(wanted, self._outbox.take_due)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):
+                    if not more:
+                        await asyncio.Event().wait()
+                    self._done.clear()
+                    await self._done.wait()  # then there is room for what may be waiting
 
     async def _take(self, job_id: UUID) -> None:
-        if len(self._running) < self._concurrency:  # else it is found when there is room
+        async def take(_: int) -> Sequence[Lease]:
             lease = await self._outbox.take(job_id)
-            if lease is not None:
+            return () if lease is None else (lease,)
+
+        if self._free:  # else it is found when there is room
+            await self._fill(1, take)
+
+    async def _fill(self, room: int, take: Callable[[int], Awaitable[Sequence[Lease]]]) -> int:
+        """Start the jobs that ``take`` gives; ``room`` is kept for so many meanwhile."""
+        self._free -= room
+        started = 0
+        try:
+            for lease in await take(room):
                 self._start(lease)
+                started += 1
+        finally:
+            self._free += room - started
+        return started
 
     def _start(self, lease: Lease) -> None:
         task = asyncio.create_task(self._work(lease), name=f"job {lease.id}")
         self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._free += 1
+        self._done.set()
 
     async def _work(self, lease: Lease) -> None:
         with structlog.contextvars.bound_contextvars(

@@ -65,12 +65,12 @@ class Running:
         for pid in self.pids(role):
             os.kill(pid, signal.SIGKILL)
 
-    async def in_overseerr(self) -> list[int]:
+    async def in_overseerr(self, *, take: int = 100) -> list[int]:
         """The TMDB id of every request that Overseerr has; asked as an admin of it would."""
         async with httpx.AsyncClient(
             base_url=f"{self.stand_ins['overseerr']}/api/v1", headers={"X-Api-Key": API_KEY}
         ) as overseerr:
-            answer = await overseerr.get("/request", params={"take": 100})
+            answer = await overseerr.get("/request", params={"take": take})
             answer.raise_for_status()
             return [result["media"]["tmdbId"] for result in answer.json()["results"]]
 

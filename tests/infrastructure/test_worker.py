@@ -206,3 +206,17 @@ async def _empty_queue(redis_url: str) -> AsyncGenerator[None]:
     yield
     async with Redis.from_url(redis_url) as redis:  # pyright: ignore[reportUnknownMemberType]
         await redis.delete(QUEUE)
+
+
+async def test_a_backlog_is_worked_off_without_waiting_between_jobs(
+    pool: AsyncConnectionPool,
+) -> None:
+    performed = Performed()
+    for _ in range(30):
+        await put(pool)
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    async with working(Outbox(pool), performed, concurrency=3):
+        await until_empty(pool)
+    assert len(performed.jobs) == 30
+    assert loop.time() - started < 10 * LOOK_SECONDS / 2  # ten rounds of three, each at once
