@@ -164,8 +164,8 @@ def main() -> None:
 def _told_to_people() -> tuple[type[Exception], ...]:
     """Errors whose message is the whole story; others keep their traceback."""
     from psycopg import OperationalError
-    from psycopg_pool import PoolTimeout
 
+    from application.ports import PortError
     from infrastructure.database import SchemaOutdated
     from infrastructure.embedded import EmbeddedError
     from infrastructure.supervision.processes import StartFailed
@@ -176,7 +176,7 @@ def _told_to_people() -> tuple[type[Exception], ...]:
         DomainError,
         EmbeddedError,
         OperationalError,
-        PoolTimeout,
+        PortError,
         SchemaOutdated,
         StartFailed,
     )

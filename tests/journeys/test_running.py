@@ -148,6 +148,19 @@ async def test_a_role_without_its_databases_says_what_is_missing(tmp_path: Path)
         assert "_URL is not set, and no MediaNest runs in" in error
 
 
+async def test_a_database_that_is_away_is_told_without_a_traceback() -> None:
+    environment = {
+        "DATABASE_URL": "postgresql://127.0.0.1:1/none",
+        "REDIS_URL": "redis://127.0.0.1:1",
+        "MEDIANEST_SECRET_KEY": "k" * 32,
+    }
+    for role in ("worker", "migrate"):
+        status, _, error = await run(role, environment=environment)
+        assert status == 1
+        assert any(line.startswith("medianest: ") for line in error.splitlines())
+        assert "Traceback" not in error
+
+
 async def test_an_option_that_does_not_exist_is_wrong_usage() -> None:
     status, _, error = await run("up", "--prot", "80")
     assert status == 2
