@@ -11,7 +11,7 @@ from interfaces.http.authentication import signed_in
 from interfaces.http.call import Call
 from interfaces.http.edge import Edge
 from interfaces.http.errors import answer_problem
-from interfaces.http.openapi import BEARER, document, documentation
+from interfaces.http.openapi import BEARER, documentation
 from interfaces.realtime.websocket import LiveSockets
 
 MAX_BODY = 64 * 1024
@@ -60,7 +60,7 @@ class Application:
 
 def build_app(doors: Doors) -> Application:
     """The application on its doors."""
-    documents = documentation(document(ROUTES))
+    documents = documentation(ROUTES)
     # Probes and people look for these with and without the prefix.
     again = Router("/api/v1", route_handlers=[health.live, health.ready, documents])
     http = Litestar(
