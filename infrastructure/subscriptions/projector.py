@@ -1,6 +1,6 @@
 """The projector: folds pages of events into a read model's table.
 
-The rows that a page touches are folded in memory, then written in one statement together with the
+The rows that events touch are folded in memory, then written in one statement together with the
 checkpoint: it moves the checkpoint only from where it stood, and writes only if that succeeded.
 Rows travel as one JSON document, which both sides turn into rows in one step.
 """
@@ -117,22 +117,18 @@ class Projector(Generic[R]):
 
 
 def _load_statement(model: ReadModel[Any]) -> Composed:
-    return SQL(
-        "SELECT coalesce(json_agg(found), '[]')::text FROM"
-        " (SELECT {table}.* FROM {table} JOIN json_populate_recordset(NULL::{table}, %s::json)"
-        " AS wanted USING ({key})) AS found"
-    ).format(table=Identifier(model.table), key=_names(model.key))
+    return SQL("SELECT coalesce(json_agg(found), '[]')::text FROM {found}").format(
+        found=_find(model, SQL("*"), SQL("%s"))
+    )
 
 
 def _write_statement(model: ReadModel[Any]) -> Composed:
-    table = Identifier(model.table)
     return SQL("""
         WITH moved AS (
             UPDATE checkpoints SET position = %(after)s
             WHERE subscriber = %(subscriber)s AND position = %(before)s RETURNING position
         ), removed AS (
-            DELETE FROM {table} USING moved, json_populate_recordset(NULL::{table}, %(gone)s::json)
-            AS gone WHERE ({key_here}) = ({key_gone})
+            DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT found.ctid FROM moved, {gone}))
         ), written AS (
             INSERT INTO {table} SELECT kept.*
             FROM moved, json_populate_recordset(NULL::{table}, %(kept)s::json) AS kept
@@ -140,13 +136,30 @@ def _write_statement(model: ReadModel[Any]) -> Composed:
         )
         SELECT pg_notify({channel}, %(progress)s) FROM moved
     """).format(
-        table=table,
+        table=Identifier(model.table),
+        gone=_find(model, SQL("ctid"), SQL("%(gone)s")),
         key=_names(model.key),
-        key_here=_names(model.key, model.table),
-        key_gone=_names(model.key, "gone"),
         columns=_names(model.columns),
         excluded=_names(model.columns, "excluded"),
         channel=Literal(CHECKPOINT_CHANNEL),
+    )
+
+
+def _find(model: ReadModel[Any], what: SQL, keys: SQL) -> Composed:
+    """``what`` of the rows with these keys, as ``found``: each looked up in the index.
+
+    A join would be planned for good while the table is empty, as a scan of the whole table.
+    """
+    return SQL("""
+        json_populate_recordset(NULL::{table}, {keys}::json) AS wanted CROSS JOIN LATERAL (
+            SELECT {what} FROM {table} AS here WHERE ({here}) = ({wanted}) OFFSET 0
+        ) AS found
+    """).format(
+        table=Identifier(model.table),
+        keys=keys,
+        what=what,
+        here=_names(model.key, "here"),
+        wanted=_names(model.key, "wanted"),
     )
 
 

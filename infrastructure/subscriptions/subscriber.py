@@ -11,7 +11,7 @@
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import aclosing
 from typing import Any, Protocol
 
@@ -19,6 +19,7 @@ import psycopg
 import structlog
 from psycopg import AsyncConnection
 
+from application.ports import StoreUnavailable
 from domain.kernel import Event, Recorded
 from infrastructure.event_store.schema import LOCK_CLASS
 from infrastructure.postgres import connect
@@ -26,15 +27,25 @@ from infrastructure.subscriptions.hub import SubscriptionHub
 
 log = structlog.get_logger()
 
-PAGE_SIZE = 5000
+PAGE_SIZE = 2000
 MOST_UNWRITTEN = 50_000
-"""Events that are folded ahead of a write; more would be faster by little, and need memory."""
+"""Events folded before they are written. More would be faster by little: a row that many of them
+touch is written once, but it is memory that they need meanwhile."""
 STANDBY_SECONDS = 1.0
 """How soon a standby notices that the owner is gone."""
 
 
 class Fenced(Exception):
     """The checkpoint was moved by another owner; nothing of this write was done."""
+
+
+_NO_FAULT_OF_AN_EVENT = (
+    Fenced,
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    psycopg.ProgrammingError,  # a missing table, say
+    StoreUnavailable,
+)
 
 
 class Subscription(Protocol):
@@ -50,8 +61,8 @@ class Subscription(Protocol):
         """The events it needs; pages may lack others. ``None`` needs all."""
         ...
 
-    async def fold(self, connection: AsyncConnection, page: Sequence[Recorded[Any]]) -> None:
-        """Take in ``page``, reading what that needs; may run during a write of earlier pages."""
+    async def fold(self, connection: AsyncConnection, page: Sequence[Recorded[Any]], /) -> None:
+        """Take in ``page``, reading what that needs; may run while earlier pages are written."""
         ...
 
     async def write(self, connection: AsyncConnection, before: int, after: int) -> None:
@@ -94,23 +105,26 @@ class Subscriber:
 
     async def run(self) -> None:
         """Follow the log until cancelled; raises what ends it, to be started again."""
-        async with (
-            await connect(self._database_url, self.name) as owner,
-            await connect(self._database_url, self.name) as reading,
-        ):
-            # What is written here follows from the log. A crash of the server may lose the last
-            # moments of it, checkpoint and all, and they are then written again.
-            await owner.execute("SET synchronous_commit = off")
+        async with await self._connect() as owner, await self._connect() as reading:
             await self._own(owner)
             while True:
                 await self._resume(owner)
                 try:
                     await self._follow(owner, reading)
-                except (Fenced, psycopg.OperationalError, psycopg.InterfaceError):
+                except _NO_FAULT_OF_AN_EVENT:
                     raise
-                except Exception:  # noqa: BLE001 - whatever a fold raises is an event's fault
+                except Exception:  # noqa: BLE001 - a fold may raise anything
                     await self._resume(owner)
                     await self._find_poison(owner)
+
+    async def _connect(self) -> AsyncConnection:
+        connection = await connect(self._database_url, self.name)
+        # What is written here follows from the log. A crash of the server may lose the last moments
+        # of it, checkpoint and all, and they are then written again.
+        await connection.execute("SET synchronous_commit = off")
+        # Rows are looked up by their keys; but plans are kept, those of an empty table, too.
+        await connection.execute("SET enable_seqscan = off")
+        return connection
 
     async def _own(self, connection: AsyncConnection) -> None:
         while True:
@@ -121,7 +135,12 @@ class Subscriber:
                 return
             await asyncio.sleep(STANDBY_SECONDS)
 
-    async def _checkpoint(self, connection: AsyncConnection) -> int:
+    async def _resume(self, connection: AsyncConnection) -> None:
+        """Begin at the checkpoint, knowing nothing else."""
+        self._subscription.forget()
+        self._unwritten = 0
+        self._due.clear()
+        self._room.set()
         await connection.execute(
             "INSERT INTO checkpoints (subscriber, position) VALUES (%s, 0)"
             " ON CONFLICT (subscriber) DO NOTHING",
@@ -131,18 +150,11 @@ class Subscriber:
             "SELECT position FROM checkpoints WHERE subscriber = %s", (self.name,)
         )
         row = await cursor.fetchone()
-        return row[0] if row else 0
-
-    async def _resume(self, connection: AsyncConnection) -> None:
-        """Know nothing but the checkpoint."""
-        self._subscription.forget()
-        self._written = await self._checkpoint(connection)
-        self._unwritten = 0
-        self._due.clear()
-        self._room.set()
-        log.info("subscriber resumes", subscriber=self.name, position=self._written)
+        self._written = row[0] if row else 0
+        log.info("subscriber started", subscriber=self.name, position=self._written)
 
     async def _follow(self, owner: AsyncConnection, reading: AsyncConnection) -> None:
+        """Fold what comes, and write meanwhile what was folded before."""
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._fold_pages(reading))
@@ -158,29 +170,44 @@ class Subscriber:
                 await self._subscription.fold(connection, page)
                 self._folded = self._given
                 self._unwritten += len(page)
-                if self._unwritten >= MOST_UNWRITTEN:
+                full = self._unwritten >= MOST_UNWRITTEN
+                if full:
                     self._room.clear()
-                self._due.set()
+                if full or not self._is_far_behind(page):
+                    self._due.set()
 
     async def _write_batches(self, connection: AsyncConnection) -> None:
         while True:
             await self._due.wait()
             self._due.clear()
-            self._unwritten = 0
+            after, self._unwritten = self._folded, 0
             self._room.set()
-            after = self._folded
             await self._subscription.write(connection, self._written, after)
             self._written = after
 
-    def _pages(self) -> AsyncGenerator[Sequence[Recorded[Event]]]:
-        """What comes behind the checkpoint, for ever."""
+    def _is_far_behind(self, page: Sequence[Recorded[Event]]) -> bool:
+        """Whether at least another page was there when this one was read."""
+        return len(page) >= self._page_size and page[-1].position < self._hub.head
+
+    async def _pages(self) -> AsyncGenerator[Sequence[Recorded[Event]]]:
+        """What comes behind the checkpoint, for ever; who is far behind reads one page ahead."""
         pages = self._hub.subscribe(
             self._written, page_size=self._page_size, needed=self._subscription.events
         )
-        return _reading_ahead(pages, self._page_size)
+        async for page in pages:
+            newest = page
+            while self._is_far_behind(newest):
+                following = asyncio.ensure_future(anext(pages))
+                try:
+                    yield newest
+                    newest = await following
+                finally:
+                    following.cancel()
+                    await asyncio.gather(following, return_exceptions=True)
+            yield newest
 
     async def _find_poison(self, connection: AsyncConnection) -> None:
-        """Go one by one to where the failure was."""
+        """Take each page alone, up to the last one that was given to the fold."""
         async with aclosing(self._pages()) as pages:
             async for page in pages:
                 await self._apply(connection, page)
@@ -193,9 +220,9 @@ class Subscriber:
         try:
             await self._subscription.fold(connection, page)
             await self._subscription.write(connection, self._written, after)
-        except (Fenced, psycopg.OperationalError, psycopg.InterfaceError):
+        except _NO_FAULT_OF_AN_EVENT:
             raise
-        except Exception as error:  # noqa: BLE001 - as above
+        except Exception as error:  # noqa: BLE001 - a fold may raise anything
             self._subscription.forget()
             if len(page) == 1:
                 await self._park(connection, page[0], error)
@@ -228,23 +255,3 @@ class Subscriber:
             if moved.rowcount != 1:
                 raise Fenced(self.name)
         self._written = poison.position
-
-
-async def _reading_ahead(
-    pages: AsyncIterator[Sequence[Recorded[Event]]], page_size: int
-) -> AsyncGenerator[Sequence[Recorded[Event]]]:
-    """The same pages; while one that is full is taken in, the one behind it is read already.
-
-    One that is not full is the newest there is: then what comes meanwhile makes the next page.
-    """
-    async for page in pages:
-        full = page
-        while len(full) == page_size:
-            following = asyncio.ensure_future(anext(pages))
-            try:
-                yield full
-                full = await following
-            finally:
-                following.cancel()
-                await asyncio.wait([following])
-        yield full

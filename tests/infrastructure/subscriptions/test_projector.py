@@ -19,6 +19,7 @@ from domain.media_requests import (
 from infrastructure.event_store.reader import EventReader
 from infrastructure.event_store.writer import GroupCommitWriter
 from infrastructure.loops import keep_running
+from infrastructure.subscriptions import projector as projector_module
 from infrastructure.subscriptions.hub import SubscriptionHub
 from infrastructure.subscriptions.projector import Projector
 from infrastructure.subscriptions.subscriber import Fenced, Subscriber
@@ -137,6 +138,67 @@ async def test_pages_of_any_size_give_the_same_rows(
     assert query("SELECT owner, titles FROM shelves_v2") == [(OWNER, ["c", "d"])]
 
 
+@pytest.mark.parametrize("page_size", [1, 4])
+async def test_more_rows_than_are_kept_in_memory_come_out_right(
+    database_url: str,
+    reader: EventReader,
+    writer: GroupCommitWriter,
+    query: Callable[[str], list[Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    page_size: int,
+) -> None:
+    monkeypatch.setattr(projector_module, "CACHED_ROWS", 2)
+    owners = [UUID(int=number) for number in range(5)]
+    position = 0
+    for title in "abcdef":
+        for owner in owners:
+            event = msgspec.structs.replace(requested(title=title), requested_by=owner)
+            position = (await writer.append(new_events(event))).position
+    async with projecting(SHELVES, database_url, reader, page_size) as hub:
+        await shown(hub, SHELVES, position)
+        assert query("SELECT owner, titles FROM shelves_v2 ORDER BY owner") == [
+            (owner, list("abcdef")) for owner in owners
+        ]
+        await shown(hub, SHELVES, await put(writer, "g"))
+        assert query(f"SELECT titles FROM shelves_v2 WHERE owner = '{OWNER}'") == [
+            (list("abcdefg"),)
+        ]
+
+
+async def test_a_row_is_not_read_again_while_its_write_is_under_way(
+    database_url: str,
+    reader: EventReader,
+    writer: GroupCommitWriter,
+    query: Callable[[str], list[Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(projector_module, "CACHED_ROWS", 0)
+    async with projecting(SHELVES, database_url, reader) as hub:
+        await shown(hub, SHELVES, await put(writer, "a"))
+        async with await psycopg.AsyncConnection.connect(database_url) as blocking:
+            await blocking.execute("LOCK TABLE shelves_v2 IN SHARE MODE")
+            await put(writer, "b")
+            await asyncio.sleep(0.2)
+            position = await put(writer, "c")
+            await asyncio.sleep(0.2)
+        await shown(hub, SHELVES, position)
+    assert query("SELECT titles FROM shelves_v2") == [(["a", "b", "c"],)]
+
+
+async def test_a_row_that_did_not_change_is_not_written_again(
+    database_url: str,
+    reader: EventReader,
+    writer: GroupCommitWriter,
+    query: Callable[[str], list[Any]],
+) -> None:
+    async with projecting(SHELVES, database_url, reader) as hub:
+        await shown(hub, SHELVES, await put(writer, "a"))
+        written = query("SELECT xmin FROM shelves_v2")
+        unrelated = await writer.append(new_events(MediaRequestForwarded(1)))
+        await shown(hub, SHELVES, unrelated.position)
+        assert query("SELECT xmin FROM shelves_v2") == written
+
+
 async def test_a_row_can_be_deleted_and_come_back(
     database_url: str,
     reader: EventReader,
@@ -174,14 +236,29 @@ async def test_events_it_does_not_listen_to_move_it_on(
     assert query("SELECT count(*) FROM shelves_v2") == [(0,)]
 
 
-async def test_a_poison_event_is_parked_and_stops_nothing_else(
+async def test_events_it_does_not_listen_to_move_it_on_when_it_catches_up(
     database_url: str,
     reader: EventReader,
     writer: GroupCommitWriter,
     query: Callable[[str], list[Any]],
 ) -> None:
-    position = await put(writer, "a", "b", "poison", "c", "d\0", "e")
+    await put(writer, "a")
+    last = await writer.append(new_events(MediaRequestForwarded(1)))
     async with projecting(SHELVES, database_url, reader) as hub:
+        await shown(hub, SHELVES, last.position)
+    assert query("SELECT titles FROM shelves_v2") == [(["a"],)]
+
+
+@pytest.mark.parametrize("page_size", [1, 2, 5000])
+async def test_a_poison_event_is_parked_and_stops_nothing_else(
+    database_url: str,
+    reader: EventReader,
+    writer: GroupCommitWriter,
+    query: Callable[[str], list[Any]],
+    page_size: int,
+) -> None:
+    position = await put(writer, "a", "b", "poison", "c", "d\0", "e")
+    async with projecting(SHELVES, database_url, reader, page_size) as hub:
         await shown(hub, SHELVES, position)
     assert query("SELECT titles FROM shelves_v2") == [(["a", "b", "c", "e"],)]
     parked = query("SELECT subscriber, position, error FROM parked_events ORDER BY position")
