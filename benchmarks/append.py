@@ -7,7 +7,7 @@ each time, those of the others only once.
 import os
 import re
 import subprocess
-from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import count
@@ -58,10 +58,10 @@ OURS_TABLES, STOCK_TABLES = "append_ours", "append_stock"
 
 
 def benchmark(*, quick: bool) -> Benchmark:
-    """The rows; ``quick`` has fewer callers for a shorter time."""
+    """The rows; ``quick`` has one number of callers, for a short time."""
     seconds = 0.3 if quick else 3.0
     rows: list[Row] = []
-    for number in (1, 8) if quick else (1, 8, 32, 128):
+    for number in (32,) if quick else (1, 8, 32, 128):
         group = "1 caller" if number == 1 else f"{number} callers"
         for name, kind, tables, measure in (
             (APPEND, Kind.OURS, OURS_TABLES, _append),
@@ -96,25 +96,21 @@ def _remarks(_: Sequence[Result]) -> tuple[str, ...]:
 
 
 def _verdicts(results: Sequence[Result]) -> list[Verdict]:
+    rows = {row.name: row for row in results if row.group == TARGET_GROUP}
+    ratio = rows[APPEND].ratio if APPEND in rows else None
     return [
-        verdict
-        for name in (APPEND, COMMAND)
-        for verdict in _verdicts_on(
-            name,
-            next((row for row in results if (row.group, row.name) == (TARGET_GROUP, name)), None),
-        )
+        Verdict(
+            f"{APPEND}, {TARGET_GROUP}: at least {TARGET_RATIO} times the {STOCK}",
+            f"{ratio.median:.1f} times" if ratio else "-",
+            met=ratio.median >= TARGET_RATIO if ratio else None,
+        ),
+        *(_p99_verdict(name, rows.get(name)) for name in (APPEND, COMMAND)),
     ]
 
 
-def _verdicts_on(name: str, row: Result | None) -> Iterator[Verdict]:
-    ratio = row.ratio if row else None
-    yield Verdict(
-        f"{name}, {TARGET_GROUP}: at least {TARGET_RATIO} times the stock recorder",
-        f"{ratio.median:.1f} times" if ratio else "-",
-        met=ratio.median >= TARGET_RATIO if ratio else None,
-    )
+def _p99_verdict(name: str, row: Result | None) -> Verdict:
     p99 = row.p99_ms if row else None
-    yield Verdict(
+    return Verdict(
         f"{name}, {TARGET_GROUP}: p99 below {TARGET_P99_MS} ms",
         f"{p99.median:.1f} ms" if p99 else "-",
         met=p99.median < TARGET_P99_MS if p99 else None,
@@ -123,9 +119,13 @@ def _verdicts_on(name: str, row: Result | None) -> Iterator[Verdict]:
 
 # What is appended
 
+_SOMEBODY = UUID("0197f0a0-0000-7000-8000-000000000001")
+_ACTOR = f"account:{_SOMEBODY}"
+_CORRELATION_ID = f"request-{_SOMEBODY}"
+
 
 def _metadata(command_id: UUID) -> Metadata:
-    return Metadata(new_id(), utc_now(), f"account:{_SOMEBODY}", f"request-{_SOMEBODY}", command_id)
+    return Metadata(new_id(), utc_now(), _ACTOR, _CORRELATION_ID, command_id)
 
 
 def _wish(number: int) -> RequestMedia:
@@ -148,9 +148,6 @@ def _event() -> MediaRequested:
 
 def _stored() -> tuple[str, bytes]:
     return EventCodec().encode(_metadata(new_id()), _event())
-
-
-_SOMEBODY = UUID("0197f0a0-0000-7000-8000-000000000001")
 
 
 # Ours
@@ -187,8 +184,8 @@ def _command(site: Site, *, number: int, seconds: float) -> Sample:
 
             async def request_media() -> None:
                 wish = _wish(next(numbers))
-                context = Context(f"account:{_SOMEBODY}", f"request-{_SOMEBODY}", new_id())
                 stream_id = media_request_id(wish.media)
+                context = Context(_ACTOR, _CORRELATION_ID, new_id())
                 await executor.execute(media_requests, stream_id, wish, context)
 
             return await _measured(site, number, seconds, request_media)

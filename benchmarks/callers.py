@@ -15,12 +15,12 @@ async def tasks(number: int, seconds: float, call: Callable[[], Awaitable[object
     latencies: list[float] = []
 
     async def caller() -> None:
-        began = time.perf_counter()
-        while began < until:
+        ended = time.perf_counter()
+        while not latencies or ended < until:
+            began = ended
             await call()
             ended = time.perf_counter()
             latencies.append(ended - began)
-            began = ended
 
     await asyncio.gather(*(caller() for _ in range(number)))
     return latencies
@@ -32,21 +32,19 @@ def threads(number: int, seconds: float, call: Callable[[], object]) -> list[flo
 
     def caller(_: int) -> list[float]:
         latencies: list[float] = []
-        began = time.perf_counter()
-        while began < until:
+        ended = time.perf_counter()
+        while not latencies or ended < until:
+            began = ended
             call()
             ended = time.perf_counter()
             latencies.append(ended - began)
-            began = ended
         return latencies
 
     with ThreadPoolExecutor(number) as pool:
         return [latency for taken in pool.map(caller, range(number)) for latency in taken]
 
 
-def p50_and_p99(latencies: list[float]) -> tuple[float, float] | None:
-    """The two percentiles, or ``None`` when nothing was answered."""
-    if not latencies:
-        return None
+def p50_and_p99(latencies: list[float]) -> tuple[float, float]:
+    """The two percentiles of at least one latency."""
     ordered = sorted(latencies)
     return ordered[len(ordered) // 2], ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)]

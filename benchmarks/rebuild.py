@@ -124,7 +124,7 @@ def _fill(database_url: str, table: str, log: MixedLog) -> None:
         connection.execute("VACUUM ANALYZE")
 
 
-def _check(database_url: str) -> None:
+def check(database_url: str) -> None:
     """Raises AssertionError when the read model is not what its log says."""
     with psycopg.connect(database_url) as connection:
         shown = connection.execute(
@@ -158,7 +158,7 @@ def _rebuild(site: Site, *, total: int) -> Sample:
 
     collect_seldom()  # as the process of the projector does
     sample = uvloop.run(run())
-    _check(site.database_url)
+    check(site.database_url)
     return sample
 
 
@@ -198,5 +198,5 @@ def _copy_out(site: Site, *, total: int) -> Sample:
 def _runner(site: Site, *, total: int) -> Sample:
     with site.clock() as reading:
         run_to_the_end(site.database_url)
-    _check(site.database_url)
+    check(site.database_url)
     return Sample(total, reading)

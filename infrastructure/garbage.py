@@ -2,9 +2,9 @@
 
 import gc
 
-ALLOCATIONS = 1_000_000
-"""More than the objects of two of a subscriber's pages. Fewer, and every page is walked while it is
-still in use: at Python's own 700, that was more than half of the CPU time of a rebuild."""
+ALLOCATIONS = 100_000
+"""More than the objects of the events that are in hand at once. With fewer, they are walked while
+they are in use, again and again: at Python's own 700, that is half of the CPU time of a rebuild."""
 
 
 def collect_seldom() -> None:

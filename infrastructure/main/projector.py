@@ -5,6 +5,7 @@ from importlib import import_module
 
 from application.reactors import REACTORS
 from infrastructure.database import open_database
+from infrastructure.garbage import collect_seldom
 from infrastructure.loops import keep_running
 from infrastructure.settings import Settings
 from infrastructure.subscriptions.hub import SubscriptionHub
@@ -33,6 +34,7 @@ async def run(settings: Settings) -> None:
         for model in READ_MODELS:
             follow(Projector(model))
         announce_ready()
+        collect_seldom()
         # taskiq takes half a second to import, which nobody has to wait for.
         tasks = await asyncio.to_thread(import_module, "infrastructure.tasks")
         bell = tasks.WorkerBell(settings.required("redis_url"))
