@@ -3,6 +3,7 @@
 import os
 import platform
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from pathlib import Path
 
 import msgspec
@@ -85,14 +86,20 @@ def report(
     )
 
 
-_COLUMNS: tuple[tuple[str, Callable[[Result], Figure | None]], ...] = (
-    ("events/s", lambda result: result.events_per_second),
-    ("x peer", lambda result: result.ratio),
-    ("p50 ms", lambda result: result.p50_ms),
-    ("p99 ms", lambda result: result.p99_ms),
-    ("CPU µs", lambda result: result.client_cpu_us),
-    ("server µs", lambda result: result.server_cpu_us),
-    ("peak MB", lambda result: result.peak_memory_mb),
+class _Column(msgspec.Struct, frozen=True):
+    heading: str
+    figure: Callable[[Result], Figure | None]
+    with_extremes: bool = True
+
+
+_COLUMNS: tuple[_Column, ...] = (
+    _Column("events/s", lambda row: row.events_per_second),
+    _Column("x peer", lambda row: row.ratio),
+    _Column("p50 ms", lambda row: row.p50_ms),
+    _Column("p99 ms", lambda row: row.p99_ms),
+    _Column("CPU µs", lambda row: row.client_cpu_us, with_extremes=False),
+    _Column("server µs", lambda row: row.server_cpu_us, with_extremes=False),
+    _Column("peak MB", lambda row: row.peak_memory_mb, with_extremes=False),
 )
 
 
@@ -100,26 +107,30 @@ def show(outcome: Report, console: Console) -> None:
     """Print the table, with what it means below it."""
     table = Table(
         title=f"{outcome.benchmark}: {outcome.title}",
-        caption=f"median \\[lowest..highest] of {outcome.rounds} rounds; CPU for each event, "
-        "ours and the server's",
+        caption=f"Medians \\[lowest..highest] of {outcome.rounds} rounds. CPU time is that of one "
+        "event: in the client's processes, and in the server's.",
     )
-    table.add_column("")
-    table.add_column("")
-    shown = [column for column in _COLUMNS if any(column[1](row) for row in outcome.rows)]
-    for heading, _ in shown:
-        table.add_column(heading, justify="right", no_wrap=True)
-    previous = ""
-    for row in outcome.rows:
-        if previous and row.group != previous:
-            table.add_section()
-        label = "" if row.group == previous else row.group
-        previous = row.group
-        if row.unavailable is not None:
-            table.add_row(label, f"{row.name} ({row.kind})", f"missing: {row.unavailable}")
-            continue
-        figures = (_text(figure(row)) for _, figure in shown)
-        table.add_row(label, f"{row.name} ({row.kind})", *figures)
+    columns = [column for column in _COLUMNS if any(map(column.figure, outcome.rows))]
+    table.add_column("", no_wrap=True)
+    for column in columns:
+        table.add_column(column.heading, justify="right", no_wrap=True)
+    for group, rows in groupby(outcome.rows, key=lambda row: row.group):
+        table.add_section()
+        table.add_row(f"[bold]{group}")
+        for row in rows:
+            if row.unavailable is None:
+                cells = [
+                    _text(column.figure(row), with_extremes=column.with_extremes)
+                    for column in columns
+                ]
+            else:
+                cells = [f"missing: {row.unavailable}"]
+            table.add_row(f"{row.name} ({row.kind})", *cells)
     console.print(table)
+    _show_remarks(outcome, console)
+
+
+def _show_remarks(outcome: Report, console: Console) -> None:
     for verdict in outcome.targets:
         word = {True: "met", False: "MISSED", None: "not measured"}[verdict.met]
         console.print(f"{word}: {verdict.target}: {verdict.measured}", highlight=False)
@@ -131,13 +142,13 @@ def show(outcome: Report, console: Console) -> None:
         console.print("quick: this shows that it runs, not how fast.", style="bold")
 
 
-def _text(figure: Figure | None) -> str:
+def _text(figure: Figure | None, *, with_extremes: bool) -> str:
     if figure is None:
         return ""
-    median, lowest, highest = (
-        _number(value) for value in (figure.median, figure.lowest, figure.highest)
-    )
-    return median if lowest == highest else f"{median} \\[{lowest}..{highest}]"
+    median, lowest, highest = map(_number, (figure.median, figure.lowest, figure.highest))
+    if not with_extremes or lowest == highest:
+        return median
+    return f"{median} \\[{lowest}..{highest}]"
 
 
 def _number(value: float) -> str:

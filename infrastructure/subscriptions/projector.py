@@ -5,7 +5,6 @@ checkpoint: it moves the checkpoint only from where it stood, and writes only if
 Rows travel as one JSON document, which both sides turn into rows in one step.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, Generic, TypeVar, cast
@@ -30,14 +29,25 @@ class UnreadableEvent(Exception):
     """An event of another version of MediaNest; it is parked until this one can read it."""
 
 
+class _Slot(Generic[R]):
+    """A row in memory, ``None`` where there is none, and whether it waits to be written."""
+
+    __slots__ = ("changed", "key", "row")
+
+    def __init__(self, key: Key) -> None:
+        self.key = key
+        self.row: R | None = None
+        self.changed = False
+
+
 class Projector(Generic[R]):
     """A subscription that keeps one read model."""
 
     def __init__(self, model: ReadModel[R]) -> None:
         self._model = model
-        self._rows: dict[Key, R | None] = {}  # those that were loaded or changed of late
-        self._changed: dict[Key, R | None] = {}  # of them, those to be written next
-        self._writing: dict[Key, R | None] = {}  # and those whose write is under way
+        self._slots: dict[Key, _Slot[R]] = {}  # of the rows that were loaded or changed of late
+        self._changed: list[_Slot[R]] = []  # of them, those to be written next
+        self._writing: list[_Slot[R]] = []  # and those whose write is under way
         self._json = partial(Json, dumps=msgspec.json.Encoder().encode)
         self._decode = msgspec.json.Decoder(list[model.row]).decode
         self._load_statement = _load_statement(model)
@@ -55,28 +65,36 @@ class Projector(Generic[R]):
 
     def forget(self) -> None:
         """Drop every row in memory."""
-        self._rows, self._changed, self._writing = {}, {}, {}
+        self._slots, self._changed, self._writing = {}, [], []
 
     async def fold(self, connection: AsyncConnection, page: Sequence[Recorded[Any]]) -> None:
         """Fold ``page`` into the rows in memory; see ``Subscription``."""
-        if len(self._rows) > CACHED_ROWS:
-            self._rows = {**self._writing, **self._changed}
-        touched = self._by_key(page)
-        await self._load(connection, touched)
-        for key, events in touched.items():
-            row = self._rows[key]
-            for recorded in events:
-                row = self._model.fold(row, recorded)
-            self._rows[key] = self._changed[key] = row
+        if len(self._slots) > CACHED_ROWS:
+            self._slots = {slot.key: slot for slot in (*self._writing, *self._changed)}
+        touched: list[tuple[_Slot[R], Recorded[Any]]] = []
+        missing: list[_Slot[R]] = []
+        for recorded in page:
+            for key in self._keys(recorded):
+                slot = self._slots.get(key)
+                if slot is None:
+                    slot = self._slots[key] = _Slot(key)
+                    missing.append(slot)
+                touched.append((slot, recorded))
+        if missing:
+            await self._load(connection, missing)
+        for slot, recorded in touched:
+            slot.row = self._model.fold(slot.row, recorded)
+            if not slot.changed:
+                slot.changed = True
+                self._changed.append(slot)
 
     async def write(self, connection: AsyncConnection, before: int, after: int) -> None:
         """Write the changed rows and the checkpoint; see ``Subscription``."""
-        self._writing, self._changed = self._changed, {}
-        names = self._model.key
-        gone = [
-            dict(zip(names, key, strict=True)) for key, row in self._writing.items() if row is None
-        ]
-        kept = [row for row in self._writing.values() if row is not None]
+        self._writing, self._changed = self._changed, []
+        for slot in self._writing:
+            slot.changed = False
+        kept = [slot.row for slot in self._writing if slot.row is not None]
+        gone = [self._named(slot.key) for slot in self._writing if slot.row is None]
         cursor = await connection.execute(
             self._write_statement,
             {
@@ -90,30 +108,25 @@ class Projector(Generic[R]):
         )
         if cursor.rowcount != 1:
             raise Fenced(self.name)
-        self._writing = {}
+        self._writing = []
 
-    def _by_key(self, page: Iterable[Recorded[Any]]) -> dict[Key, list[Recorded[Any]]]:
-        """The events of a page that touch each row, in order: no row depends on another."""
-        touched: defaultdict[Key, list[Recorded[Any]]] = defaultdict(list)
-        for recorded in page:
-            event = recorded.event
-            if isinstance(event, self._model.events):
-                for key in self._model.keys(recorded):
-                    touched[key].append(recorded)
-            elif isinstance(event, Unreadable):
-                raise UnreadableEvent(f"{event.topic}: {event.reason}")
-        return touched
+    def _keys(self, recorded: Recorded[Any]) -> Iterable[Key]:
+        event = recorded.event
+        if isinstance(event, self._model.events):
+            return self._model.keys(recorded)
+        if isinstance(event, Unreadable):
+            raise UnreadableEvent(f"{event.topic}: {event.reason}")
+        return ()
 
-    async def _load(self, connection: AsyncConnection, keys: Iterable[Key]) -> None:
-        missing = [key for key in keys if key not in self._rows]
-        if not missing:
-            return
-        names = self._model.key
-        wanted = [dict(zip(names, key, strict=True)) for key in missing]
+    def _named(self, key: Key) -> dict[str, Any]:
+        return dict(zip(self._model.key, key, strict=True))
+
+    async def _load(self, connection: AsyncConnection, missing: Iterable[_Slot[R]]) -> None:
+        wanted = [self._named(slot.key) for slot in missing]
         cursor = await connection.execute(self._load_statement, (self._json(wanted),))
         (found,) = cast("tuple[str]", await cursor.fetchone())
-        self._rows.update(dict.fromkeys(missing))
-        self._rows.update((self._model.key_of(row), row) for row in self._decode(found))
+        for row in self._decode(found):
+            self._slots[self._model.key_of(row)].row = row
 
 
 def _load_statement(model: ReadModel[Any]) -> Composed:
