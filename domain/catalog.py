@@ -5,10 +5,28 @@ from typing import cast
 import msgspec
 
 from domain.accounts import accounts
+from domain.alerts import alerts
+from domain.api_keys import api_keys
+from domain.identities import identities
+from domain.installation import installation
 from domain.kernel import AnyDecider, Event
 from domain.media_requests import media_requests
+from domain.rate_limits import rate_limit_policies, rate_limit_violations
+from domain.sessions import sessions
+from domain.sign_ins import sign_ins
 
-DECIDERS: tuple[AnyDecider, ...] = (accounts, media_requests)
+DECIDERS: tuple[AnyDecider, ...] = (
+    accounts,
+    identities,
+    sessions,
+    sign_ins,
+    api_keys,
+    installation,
+    media_requests,
+    rate_limit_policies,
+    rate_limit_violations,
+    alerts,
+)
 
 
 def tag_of(event: type[Event]) -> str:

@@ -10,10 +10,16 @@ The state before the first event is ``None``. Clock, ids and prices come in with
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Any, ClassVar, Generic, TypeGuard, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, TypeAlias, TypeGuard, TypeVar
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 import msgspec
+
+SECRET = msgspec.Meta(extra={"secret": True})
+"""Marks a field of an event that leaves the house in no stream and no history, for nobody."""
+
+Digest: TypeAlias = Annotated[str, SECRET]
+"""What is kept of a token: enough to know it again, and not to make it."""
 
 
 class Event(msgspec.Struct, frozen=True, rename="camel"):
@@ -102,7 +108,7 @@ class Unreadable(Event, frozen=True, tag="kernel.unreadable"):
     """
 
     topic: str
-    reason: str
+    reason: Annotated[str, SECRET]
 
 
 def stream_id(*names: str | int) -> UUID:
