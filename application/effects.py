@@ -12,6 +12,7 @@ from uuid import UUID, uuid5
 
 import msgspec
 
+from application.execute import Context
 from domain.kernel import Recorded
 
 
@@ -21,7 +22,13 @@ class ForwardRequest(msgspec.Struct, frozen=True, tag="forward_request"):
     request_id: UUID
 
 
-Effect: TypeAlias = ForwardRequest
+class FinishForgetting(msgspec.Struct, frozen=True, tag="finish_forgetting"):
+    """Destroy what tells who an account was, if that was cut off."""
+
+    account_id: UUID
+
+
+Effect: TypeAlias = ForwardRequest | FinishForgetting
 
 
 class Due(msgspec.Struct, frozen=True):
@@ -45,6 +52,10 @@ class Job(msgspec.Struct, frozen=True):
     effect: Effect
     correlation_id: str
     causation_id: UUID
+
+    def context(self, actor: str, step: str) -> Context:
+        """The context of the command that reports ``step`` of this job."""
+        return Context(actor, self.correlation_id, self.command_id(step), self.causation_id)
 
     def command_id(self, step: str) -> UUID:
         """The id of the command that reports ``step`` of this job."""

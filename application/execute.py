@@ -1,8 +1,8 @@
 """The one command executor: load, fold, decide, append; and again when somebody was faster."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Generic, TypeVar
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import msgspec
 
@@ -17,7 +17,7 @@ from application.ports import (
     UnreadableStream,
     VersionConflict,
 )
-from domain.kernel import Decider, Event, History, Metadata, Recorded, Unreadable
+from domain.kernel import Decider, Event, History, Metadata, Unreadable
 
 C = TypeVar("C")
 S = TypeVar("S")
@@ -39,12 +39,20 @@ class Context(msgspec.Struct, frozen=True):
     command_id: UUID
     causation_id: UUID | None = None
 
+    def step(self, name: str) -> "Context":
+        """The context of one of several commands that make up this one, each on its own stream."""
+        return msgspec.structs.replace(self, command_id=uuid5(self.command_id, name))
+
 
 class Executed(msgspec.Struct, Generic[S], frozen=True):
-    """The stream's state after a command, and the position a read model must reach to show it."""
+    """The stream's state after a command, and the position a read model must reach to show it.
+
+    ``version`` is the stream's, as far as the command has seen it.
+    """
 
     state: S
     position: int
+    version: int
     repeated: bool = False
 
 
@@ -66,34 +74,45 @@ class Executor:
         """
         for _ in range(MAX_ATTEMPTS):
             history = await self._store.read_stream(stream_id)
-            state = decider.fold(_readable(history))
+            state = _fold(decider, history)
             earlier = _position_of(context.command_id, history)
+            version = history[-1].version if history else 0
             if earlier is not None:
-                return Executed(_existing(state), earlier, repeated=True)
+                return Executed(_existing(state), earlier, version, repeated=True)
             events = decider.decide(command, state)
             if not events:
-                return Executed(_existing(state), history[-1].position if history else 0)
+                position = history[-1].position if history else 0
+                return Executed(_existing(state), position, version)
+            if history and not decider.owns(history[0].event):
+                raise TypeError(f"{stream_id} is not the stream of any {decider.name}.")
             try:
-                appended = await self._append(stream_id, history, events, context)
+                appended = await self._append(stream_id, version, events, context)
             except VersionConflict:
                 continue
             if appended.repeated:  # its first run landed after we had read the stream
-                state = await self.state(decider, stream_id)
-                return Executed(_existing(state), appended.position, repeated=True)
-            return Executed(_existing(decider.fold(events, state)), appended.position)
+                state, version = await self.load(decider, stream_id)
+                return Executed(_existing(state), appended.position, version, repeated=True)
+            state = _existing(decider.fold(events, state))
+            return Executed(state, appended.position, version + len(events))
         raise StoreBusy("Too many changes to the same thing at once. Please try again.")
 
     async def state(self, decider: Decider[C, S, E], stream_id: UUID) -> S | None:
         """The stream's state as of now, or ``None`` when it does not exist."""
-        return decider.fold(_readable(await self._store.read_stream(stream_id)))
+        state, _ = await self.load(decider, stream_id)
+        return state
+
+    async def load(self, decider: Decider[C, S, E], stream_id: UUID) -> tuple[S | None, int]:
+        """The stream's state as of now, and its version; ``None`` and 0 when it does not exist."""
+        history = await self._store.read_stream(stream_id)
+        return _fold(decider, history), history[-1].version if history else 0
 
     async def _append(
-        self, stream_id: UUID, history: History, events: Sequence[Event], context: Context
+        self, stream_id: UUID, version: int, events: Sequence[Event], context: Context
     ) -> Appended:
         return await self._store.append(
             NewEvents(
                 stream_id,
-                expected_version=history[-1].version if history else 0,
+                expected_version=version,
                 command_id=context.command_id,
                 events=[(self._metadata(context), event) for event in events],
             )
@@ -110,7 +129,13 @@ class Executor:
         )
 
 
-def _readable(history: Iterable[Recorded[Event]]) -> Iterator[Any]:
+def _fold(decider: Decider[Any, S, Any], history: History) -> S | None:
+    """The state; of a stream of another kind, whose id somebody has guessed, there is none."""
+    readable = [*_readable(history)]
+    return decider.fold(readable) if readable and decider.owns(readable[0]) else None
+
+
+def _readable(history: History) -> Iterator[Event]:
     for recorded in history:
         if isinstance(recorded.event, Unreadable):
             # Deciding on half a history could allow what the unread half forbids.

@@ -108,10 +108,5 @@ class MediaRequests:
             outcome = RecordForwardingFailure(
                 failure.problem, str(failure), self._clock(), failure.retry_after
             )
-        context = Context(
-            actor="system:forward_requests",
-            correlation_id=job.correlation_id,
-            command_id=job.command_id("outcome"),
-            causation_id=job.causation_id,
-        )
+        context = job.context("system:forward_requests", "outcome")
         await self._executor.execute(media_requests, effect.request_id, outcome, context)

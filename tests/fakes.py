@@ -5,7 +5,7 @@ of their own, against the real servers.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -14,15 +14,26 @@ import uuid_utils
 
 from application.ports import (
     Appended,
+    BadPlexToken,
+    Clock,
+    Forgotten,
     HasherBusy,
     NewEvents,
+    NoAccessToServer,
+    Passage,
+    PlexPin,
+    PlexUser,
+    Standing,
     Title,
+    UnknownPin,
     UnknownTitle,
     VersionConflict,
+    Visit,
 )
+from application.ports.errors import LoggedError
+from application.ports.idempotency import Answered, Claimed, IdempotencyKeyReused
 from domain.kernel import Event, History, Recorded
 from domain.media_requests import Media, MediaRequest
-from projections.media_requests import MEDIA_REQUESTS, MediaRequestRow, RequestFilter
 
 GAP = 3
 """The step from one append to the next: positions have gaps, as in production."""
@@ -34,6 +45,16 @@ def now() -> datetime:
 
 def new_id() -> UUID:
     return UUID(int=uuid_utils.uuid7().int)
+
+
+class SettableClock:
+    """The real time, until it is put forward by ``ahead``."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        return now() + self.ahead
 
 
 class InMemoryEventStore:
@@ -94,56 +115,6 @@ class InMemoryEventStore:
             raise self.failure
 
 
-class FoldedRequests:
-    """The list of requests, folded from the store when asked, and how far it has come.
-
-    ``stopped_at`` is a position at which its projector stands still.
-    """
-
-    def __init__(self, store: InMemoryEventStore) -> None:
-        self.stopped_at: int | None = None
-        self._store = store
-
-    async def find(self, request_id: UUID) -> MediaRequestRow | None:
-        return self._rows().get(request_id)
-
-    async def page(
-        self, wanted: RequestFilter, *, before: int | None, limit: int
-    ) -> Sequence[MediaRequestRow]:
-        conditions: list[Callable[[MediaRequestRow], bool]] = [
-            lambda row: wanted.status in {None, row.status},
-            lambda row: wanted.media_type in {None, row.media_type},
-            lambda row: wanted.requested_by in {None, row.requested_by},
-            lambda row: before is None or row.requested_position < before,
-        ]
-        found = [row for row in self._rows().values() if all(fits(row) for fits in conditions)]
-        return sorted(found, key=lambda row: row.requested_position, reverse=True)[:limit]
-
-    async def reached(self, read_model: str, position: int, within: timedelta) -> bool:
-        assert read_model == MEDIA_REQUESTS.table
-        deadline = asyncio.get_running_loop().time() + within.total_seconds()
-        while self._position() < position:
-            if asyncio.get_running_loop().time() >= deadline:
-                return False
-            await asyncio.sleep(0.01)
-        return True
-
-    def _position(self) -> int:
-        return self._store.head if self.stopped_at is None else self.stopped_at
-
-    def _rows(self) -> dict[UUID, MediaRequestRow]:
-        rows: dict[UUID, MediaRequestRow] = {}
-        for recorded in self._store.events:
-            if recorded.position > self._position():
-                break
-            if isinstance(recorded.event, MEDIA_REQUESTS.events):
-                for (request_id,) in MEDIA_REQUESTS.keys(recorded):
-                    row = MEDIA_REQUESTS.fold(rows.get(request_id), recorded)
-                    assert row is not None
-                    rows[request_id] = row
-        return rows
-
-
 class InMemoryCatalogue:
     """Knows ``titles``. While ``failure`` is set, looking up raises it."""
 
@@ -179,19 +150,240 @@ class InMemoryForwarder:
 
 
 class PlainHasher:
-    """Hashes nothing. While ``busy``, it refuses."""
+    """Hashes nothing. While ``busy``, it refuses; while ``stronger``, old hashes are outdated."""
 
     def __init__(self) -> None:
         self.busy = False
+        self.stronger = False
+        self.verified = 0
 
     async def hash(self, password: str) -> str:
         self._check()
-        return f"plain:{password}"
+        return f"{self._prefix}{password}"
 
     async def verify(self, password: str, password_hash: str | None) -> bool:
         self._check()
-        return password_hash == f"plain:{password}"
+        self.verified += 1
+        return password_hash in {f"plain:{password}", f"plainer:{password}"}
+
+    def is_outdated(self, password_hash: str) -> bool:
+        return not password_hash.startswith(self._prefix)
+
+    @property
+    def _prefix(self) -> str:
+        return "plainer:" if self.stronger else "plain:"
 
     def _check(self) -> None:
         if self.busy:
             raise HasherBusy("Too many sign-ins at once.")
+
+
+class InMemoryPersonalData:
+    """Seals by naming the owner and the field; who is destroyed can be read no more.
+
+    While ``failure`` is set, destroying raises it; until ``held`` is set, sealing waits for it.
+    """
+
+    def __init__(self) -> None:
+        self.destroyed: set[UUID] = set()
+        self.failure: Exception | None = None
+        self.held: asyncio.Event | None = None
+        self.waiting = 0
+
+    async def seal(self, owner: UUID, field: str, text: str) -> str:
+        if self.held is not None:
+            self.waiting += 1
+            await self.held.wait()
+        if owner in self.destroyed:
+            raise Forgotten
+        return f"sealed:{owner}:{field}:{text.encode().hex()}"
+
+    async def reveal(self, owner: UUID, field: str, sealed: str) -> str | None:
+        if owner in self.destroyed:
+            return None
+        prefix = f"sealed:{owner}:{field}:"
+        assert sealed.startswith(prefix)
+        return bytes.fromhex(sealed.removeprefix(prefix)).decode()
+
+    async def reveal_all(self, sealed: Iterable[tuple[UUID, str, str]]) -> Sequence[str | None]:
+        return [await self.reveal(*item) for item in sealed]
+
+    async def destroy(self, owner: UUID) -> None:
+        if self.failure is not None:
+            raise self.failure
+        self.destroyed.add(owner)
+
+
+class InMemoryGate:
+    """Counts exactly, in this process. While ``away``, it neither counts nor remembers."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.standings: dict[UUID, Standing] = {}
+        self.away = False
+        self._clock = clock
+        self.calls: dict[tuple[str, str], list[datetime]] = {}
+
+    async def enter(self, visit: Visit) -> Passage:
+        if self.away:
+            return self._passage(None, timedelta())
+        session = visit.session_id and self.standings.get(visit.session_id)
+        account = visit.account_id and self.standings.get(visit.account_id)
+        if session and not session.open:
+            return self._passage(None, timedelta(), session, account)
+        now = self._clock()
+        calls = [
+            call
+            for call in self.calls.get((visit.policy, visit.subject), [])
+            if call >= now - visit.window
+        ]
+        self.calls[visit.policy, visit.subject] = calls
+        if len(calls) >= visit.limit:
+            last = calls[len(calls) - visit.limit] if visit.limit else now
+            free = last + visit.window - now
+            return msgspec.structs.replace(
+                self._passage(0, free, session, account), retry_after=free
+            )
+        calls.append(now)
+        reset_after = calls[0] + visit.window - now
+        return self._passage(visit.limit - len(calls), reset_after, session, account)
+
+    async def remember(self, standings: Iterable[Standing]) -> None:
+        for standing in () if self.away else standings:
+            known = self.standings.get(standing.id)
+            if known is None or known.version <= standing.version:
+                self.standings[standing.id] = standing
+
+    @staticmethod
+    def _passage(
+        remaining: int | None,
+        reset_after: timedelta,
+        session: Standing | None = None,
+        account: Standing | None = None,
+    ) -> Passage:
+        return Passage(
+            session=session, account=account, remaining=remaining, reset_after=reset_after
+        )
+
+
+class InMemoryPlex:
+    """Knows ``members`` by their tokens. While ``failure`` is set, every call raises it."""
+
+    def __init__(self) -> None:
+        self.members: dict[str, PlexUser] = {}
+        self.strangers: set[str] = set()
+        self.confirmed: dict[str, str] = {}
+        self.failure: Exception | None = None
+
+    async def start_pin(self) -> PlexPin:
+        self._check()
+        return PlexPin(7, "CODE", "https://plex.test/auth#?code=CODE", timedelta(minutes=30))
+
+    async def claim_pin(self, pin_id: int, code: str) -> str | None:
+        self._check()
+        if (pin_id, code) != (7, "CODE"):
+            raise UnknownPin
+        return self.confirmed.get(code)
+
+    async def member(self, token: str) -> PlexUser:
+        self._check()
+        if token in self.strangers:
+            raise NoAccessToServer
+        if token not in self.members:
+            raise BadPlexToken
+        return self.members[token]
+
+    def _check(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+
+
+class InMemoryLastUses:
+    """Remembers the last one."""
+
+    def __init__(self) -> None:
+        self.uses: dict[UUID, datetime] = {}
+
+    def note(self, of: UUID, at: datetime) -> None:
+        self.uses[of] = at
+
+    async def of(self, ids: Iterable[UUID]) -> dict[UUID, datetime]:
+        return {of: self.uses[of] for of in ids if of in self.uses}
+
+
+class InMemoryErrors:
+    """An ErrorLog, with what was noted for it, uncounted."""
+
+    def __init__(self) -> None:
+        self.noted: list[tuple[BaseException, str]] = []
+        self.logged: list[LoggedError] = []
+
+    def note(self, error: BaseException, where: str) -> None:
+        self.noted.append((error, where))
+
+    async def page(
+        self, *, before: tuple[datetime, str] | None, limit: int
+    ) -> Sequence[LoggedError]:
+        behind = [
+            error
+            for error in self.logged
+            if before is None or (error.last_at, error.fingerprint) < before
+        ]
+        return sorted(behind, key=lambda error: (error.last_at, error.fingerprint), reverse=True)[
+            :limit
+        ]
+
+
+class _Key(msgspec.Struct):
+    request: bytes
+    claimed: Claimed
+    held: bool = True
+    answer: str | None = None
+
+
+class InMemoryIdempotencyKeys:
+    """Keeps every key. While ``failure`` is set, no answer is kept and nothing is given back."""
+
+    def __init__(self) -> None:
+        self.failure: Exception | None = None
+        self._keys: dict[tuple[UUID, str], _Key] = {}
+
+    async def claim(self, account_id: UUID, key: str, request: bytes) -> Claimed | Answered:
+        while True:
+            known = self._keys.get((account_id, key))
+            if known is None:
+                claimed = Claimed(account_id, key, new_id(), 1)
+                self._keys[account_id, key] = _Key(request, claimed)
+                return claimed
+            if known.request != request:
+                raise IdempotencyKeyReused
+            if known.answer is not None:
+                return Answered(known.answer)
+            if not known.held:
+                fence = known.claimed.fence + 1
+                known.claimed = msgspec.structs.replace(known.claimed, fence=fence)
+                known.held = True
+                return known.claimed
+            await asyncio.sleep(0.001)
+
+    async def keep(self, claimed: Claimed, answer: str) -> None:
+        if key := self._ours(claimed):
+            key.answer = answer
+
+    async def free(self, claimed: Claimed) -> None:
+        if self._ours(claimed):
+            del self._keys[claimed.account_id, claimed.key]
+
+    async def abandon(self, claimed: Claimed) -> None:
+        if key := self._ours(claimed):
+            key.held = False
+
+    def fall_silent(self) -> None:
+        """Let every holder have been silent for long enough."""
+        for key in self._keys.values():
+            key.held = False
+
+    def _ours(self, claimed: Claimed) -> _Key | None:
+        if self.failure is not None:
+            raise self.failure
+        key = self._keys.get((claimed.account_id, claimed.key))
+        return key if key and key.claimed == claimed else None

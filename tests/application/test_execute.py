@@ -1,4 +1,5 @@
 import asyncio
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -12,6 +13,7 @@ from application.ports import (
     UnreadableStream,
     VersionConflict,
 )
+from domain.api_keys import MakeApiKey, RevokeApiKey, UnknownApiKey, api_keys
 from domain.kernel import Unreadable
 from domain.media_requests import (
     AlreadyRequested,
@@ -148,3 +150,15 @@ async def test_nothing_is_decided_on_half_a_history() -> None:
     await store.append(new_events(Unreadable("media_request.dreamt_of", "new"), stream=STREAM))
     with pytest.raises(UnreadableStream):
         await request(executor(store), context())
+
+
+async def test_the_stream_of_another_kind_is_no_stream_to_whoever_guesses_its_id() -> None:
+    store = InMemoryEventStore()
+    await request(executor(store), context())
+    revoke, make = RevokeApiKey(ANN), MakeApiKey(ANN, "a", (), "d", NOON, NOON + timedelta(1))
+    assert await executor(store).state(api_keys, STREAM) is None
+    with pytest.raises(UnknownApiKey):
+        await executor(store).execute(api_keys, STREAM, revoke, context())
+    with pytest.raises(TypeError, match="is not the stream of any api_key"):
+        await executor(store).execute(api_keys, STREAM, make, context())
+    assert len(store.events) == 1
