@@ -14,25 +14,32 @@ STABLE_SECONDS = 60.0
 """A loop that ran this long before it failed begins again with the first delay."""
 
 
-async def keep_running(name: str, run: Callable[[], Awaitable[None]]) -> NoReturn:
+async def keep_running(
+    name: str, run: Callable[[], Awaitable[None]], *, longest_delay: float = LONGEST_DELAY
+) -> NoReturn:
     """Run ``run`` for ever, with a growing delay after each failure; ends only by cancellation."""
     loop = asyncio.get_running_loop()
     delay = FIRST_DELAY
+    told: str | None = None
+    told_at = loop.time()
     while True:
         started = loop.time()
         try:
             await run()
             log.warning("loop ended", loop=name)
         except Exception as error:
-            # The traceback once: a server that is away for a day is not news every few seconds.
-            log.error(  # noqa: TRY400
-                "loop failed",
-                loop=name,
-                error=f"{type(error).__name__}: {error}",
-                retry_in=delay,
-                exc_info=delay == FIRST_DELAY,
-            )
+            # A server that is away for a day is not news every second; the traceback is so once.
+            what = f"{type(error).__name__}: {error}"
+            if what != told or loop.time() - told_at >= LONGEST_DELAY:
+                told, told_at = what, loop.time()
+                log.error(  # noqa: TRY400
+                    "loop failed",
+                    loop=name,
+                    error=what,
+                    retry_in=delay,
+                    exc_info=delay == FIRST_DELAY,
+                )
         if loop.time() - started > STABLE_SECONDS:
             delay = FIRST_DELAY
         await asyncio.sleep(delay)
-        delay = min(delay * 2, LONGEST_DELAY)
+        delay = min(delay * 2, longest_delay)

@@ -10,12 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
 import structlog
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from taskiq.acks import AcknowledgeType
 from taskiq.exceptions import TaskiqError
 from taskiq.kicker import AsyncKicker
 from taskiq.receiver import Receiver
 from taskiq_redis import RedisStreamBroker
+
+from infrastructure.errors.description import leaves_of
 
 log = structlog.get_logger()
 
@@ -61,7 +63,10 @@ class WorkerBell:
 async def answer_bell(
     redis_url: str, perform: Callable[[UUID], Awaitable[None]], *, concurrency: int
 ) -> None:
-    """Perform the jobs that workers are woken for, until cancelled; raises when Redis is lost."""
+    """Perform the jobs that workers are woken for, until cancelled.
+
+    Ends when Redis has been emptied, and raises when it is lost: either way, to be run again.
+    """
     broker = _broker(redis_url)
     broker.is_worker_process = True
 
@@ -80,5 +85,8 @@ async def answer_bell(
                 ack_type=AcknowledgeType.WHEN_RECEIVED,
             )
             await receiver.listen(asyncio.Event())
+    except* ResponseError as errors:
+        if not all("NOGROUP" in str(error) for error in leaves_of(errors)):
+            raise
     finally:
         await broker.shutdown()

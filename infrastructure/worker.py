@@ -8,9 +8,12 @@ from importlib import import_module
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import structlog
+from structlog.contextvars import bound_contextvars
 
 from application.effects import Job
+from application.ports import Retriable
 from infrastructure.loops import keep_running
 from infrastructure.outbox import Lease, Outbox
 
@@ -99,26 +102,39 @@ class Worker:
         self._done.set()
 
     async def _work(self, lease: Lease) -> None:
-        with structlog.contextvars.bound_contextvars(
-            correlation_id=lease.job.correlation_id, job_id=str(lease.id)
-        ):
-            performing = asyncio.create_task(self._perform(lease.job))
-            heart = asyncio.create_task(self._keep(lease, performing))
+        with bound_contextvars(job_id=str(lease.id)):
             try:
-                await performing
-                await self._outbox.complete(lease)
-            except asyncio.CancelledError:
-                if not heart.done():  # we are stopping, and leave the job to the end of its lease
-                    performing.cancel()
-                    raise
-                log.warning("lease lost")
-            except Exception:
-                delay = min(FIRST_DELAY * 2 ** min(lease.fence - 1, 20), LONGEST_DELAY)
-                log.exception("job failed", retry_in=delay.total_seconds())
-                with suppress(Exception):  # without the store the lease simply ends
-                    await self._outbox.postpone(lease, delay)
-            finally:
-                heart.cancel()
+                job = lease.job
+            except msgspec.ValidationError as error:
+                await self._put_off(lease, error)
+                return
+            with bound_contextvars(correlation_id=job.correlation_id):
+                await self._perform_under(lease, job)
+
+    async def _perform_under(self, lease: Lease, job: Job) -> None:
+        performing = asyncio.create_task(self._perform(job))
+        heart = asyncio.create_task(self._keep(lease, performing))
+        try:
+            await performing
+            await self._outbox.complete(lease)
+        except asyncio.CancelledError:
+            if not heart.done():  # we are stopping, and leave the job to the end of its lease
+                performing.cancel()
+                raise
+            log.warning("lease lost")
+        except Exception as error:  # noqa: BLE001 - a job may raise anything
+            await self._put_off(lease, error)
+        finally:
+            heart.cancel()
+
+    async def _put_off(self, lease: Lease, error: Exception) -> None:
+        delay = min(FIRST_DELAY * 2 ** min(lease.fence - 1, 20), LONGEST_DELAY)
+        if isinstance(error, Retriable):  # known, and no news with a traceback
+            log.warning("job put off", reason=str(error), retry_in=delay.total_seconds())
+        else:
+            log.error("job failed", retry_in=delay.total_seconds(), exc_info=error)
+        with suppress(Exception):  # without the store the lease simply ends
+            await self._outbox.postpone(lease, delay)
 
     async def _keep(self, lease: Lease, performing: asyncio.Task[None]) -> None:
         """Renew the lease three times in its life; stop the job when another worker has it."""

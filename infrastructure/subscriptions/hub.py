@@ -27,6 +27,8 @@ RING_SIZE = 10_000
 PAGE_SIZE = 1000
 POLL_SECONDS = 1.0
 """The net under a lost notification."""
+RECONNECT_SECONDS = 0.5
+"""Whoever hears nothing lets the sockets of closed sessions live on, so it may not last long."""
 
 
 def _position(recorded: Recorded[Event]) -> int:
@@ -52,7 +54,8 @@ class SubscriptionHub:
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(keep_running("hub", self._listen), name="hub")
+        listening = keep_running("hub", self._listen, longest_delay=RECONNECT_SECONDS)
+        self._task = asyncio.create_task(listening, name="hub")
         await self._ready.wait()
         return self
 

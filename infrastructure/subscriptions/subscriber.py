@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import psycopg
 import structlog
 from psycopg import AsyncConnection
+from structlog.contextvars import bound_contextvars
 
 from application.ports import StoreUnavailable
 from domain.kernel import Event, Recorded
@@ -236,12 +237,10 @@ class Subscriber:
     async def _park(
         self, connection: AsyncConnection, poison: Recorded[Event], error: Exception
     ) -> None:
-        log.error(
-            "event parked",
-            subscriber=self.name,
-            position=poison.position,
-            error=f"{type(error).__name__}: {error}",
-        )
+        with bound_contextvars(correlation_id=poison.metadata.correlation_id):
+            log.error(
+                "event parked", subscriber=self.name, position=poison.position, exc_info=error
+            )
         async with connection.transaction():
             await connection.execute(
                 "INSERT INTO parked_events (subscriber, position, stream_id, error)"

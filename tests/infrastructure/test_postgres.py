@@ -38,6 +38,19 @@ async def test_a_connection_that_is_lost_in_use_is_told_so_too_and_replaced(
             assert await (await connection.execute("SELECT 1")).fetchone() == (1,)
 
 
+async def test_a_connection_that_is_lost_between_uses_is_replaced_unnoticed(
+    database_url: str,
+) -> None:
+    async with postgres.pool(database_url, "tests", size=1) as pool:
+        async with pool.connection() as connection:
+            lost = connection.info.backend_pid
+        with psycopg.connect(database_url, autocommit=True) as other:
+            other.execute("SELECT pg_terminate_backend(%s, 5000)", [lost])
+        async with pool.connection() as connection:
+            assert await (await connection.execute("SELECT 1")).fetchone() == (1,)
+            assert connection.info.backend_pid != lost
+
+
 async def test_an_error_in_a_statement_stays_what_it_is(database_url: str) -> None:
     async with postgres.pool(database_url, "tests", size=1) as pool:
         with pytest.raises(psycopg.errors.DivisionByZero):

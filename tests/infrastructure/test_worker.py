@@ -1,15 +1,19 @@
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, MutableMapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 from psycopg_pool import AsyncConnectionPool
 from redis.asyncio import Redis
+from structlog.contextvars import merge_contextvars
+from structlog.testing import capture_logs
 
 from application.effects import Job
+from application.ports import StoreUnavailable
 from infrastructure.outbox import Outbox
 from infrastructure.tasks import QUEUE, WorkerBell
 from infrastructure.worker import LOOK_SECONDS, Worker
@@ -49,6 +53,23 @@ async def working(
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+async def until_put_off(pool: AsyncConnectionPool, job_id: UUID) -> None:
+    async with asyncio.timeout(10):
+        while True:
+            async with pool.connection() as connection:
+                cursor = await connection.execute(
+                    "SELECT due_at > now() AND leased_until IS NULL FROM outbox WHERE id = %s",
+                    (job_id,),
+                )
+                if await cursor.fetchone() == (True,):
+                    return
+            await asyncio.sleep(0.02)
+
+
+def _of_jobs(lines: Sequence[MutableMapping[str, Any]]) -> list[MutableMapping[str, Any]]:
+    return [line for line in lines if line["event"].startswith("job")]
 
 
 async def until_empty(pool: AsyncConnectionPool) -> None:
@@ -101,13 +122,20 @@ async def test_a_flushed_redis_is_listened_to_again(
     pool: AsyncConnectionPool, redis_url: str
 ) -> None:
     performed, bell = Performed(), WorkerBell(redis_url)
-    async with working(Outbox(pool), performed, redis_url), Redis.from_url(redis_url) as redis:  # pyright: ignore[reportUnknownMemberType] - its keyword arguments are untyped
-        await redis.delete(QUEUE)
-        for count in range(1, 4):
+    with capture_logs() as lines:
+        async with working(Outbox(pool), performed, redis_url), Redis.from_url(redis_url) as redis:  # pyright: ignore[reportUnknownMemberType] - its keyword arguments are untyped
             await bell.ring([await put(pool)])
-            await performed.times(count)
-        await until_empty(pool)
+            await performed.times(1)  # so it listens
+            await redis.delete(QUEUE)
+            for count in range(2, 5):
+                await bell.ring([await put(pool)])
+                await performed.times(count)
+            await until_empty(pool)
+            async with asyncio.timeout(10):
+                while not lines:
+                    await asyncio.sleep(0.02)
     await bell.aclose()
+    assert [(line["event"], line["log_level"]) for line in lines] == [("loop ended", "warning")]
 
 
 async def test_a_job_that_fails_unexpectedly_is_tried_again(pool: AsyncConnectionPool) -> None:
@@ -220,3 +248,34 @@ async def test_a_backlog_is_worked_off_without_waiting_between_jobs(
         await until_empty(pool)
     assert len(performed.jobs) == 30
     assert loop.time() - started < 10 * LOOK_SECONDS / 2  # ten rounds of three, each at once
+
+
+async def test_a_job_that_this_version_does_not_know_is_put_off_and_stops_no_other(
+    pool: AsyncConnectionPool,
+) -> None:
+    unknown = await put(pool)
+    async with pool.connection() as connection:
+        await connection.execute("""UPDATE outbox SET job = '{"effect": {"type": "Teleport"}}'""")
+    known = await put(pool)
+    performed = Performed()
+    with capture_logs([merge_contextvars]) as lines:
+        async with working(Outbox(pool), performed):
+            await performed.times(1)
+            await until_put_off(pool, unknown)
+    assert performed.jobs == [known]
+    (line,) = _of_jobs(lines)
+    assert (line["event"], line["job_id"]) == ("job failed", str(unknown))
+    assert isinstance(line["exc_info"], msgspec.ValidationError)
+
+
+async def test_what_waiting_mends_is_no_news_with_a_traceback(pool: AsyncConnectionPool) -> None:
+    async def away(job: Job) -> None:
+        raise StoreUnavailable("The database does not answer.")
+
+    await put(pool)
+    performed = Performed(away)
+    with capture_logs() as lines:
+        async with working(Outbox(pool), performed):
+            await performed.times(2)
+    assert {line["event"] for line in _of_jobs(lines)} == {"job put off"}
+    assert all("exc_info" not in line for line in _of_jobs(lines))

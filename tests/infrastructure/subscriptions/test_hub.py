@@ -2,16 +2,19 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from domain.kernel import Recorded
 from infrastructure.event_store.reader import EventReader
 from infrastructure.event_store.writer import GroupCommitWriter
 from infrastructure.subscriptions.hub import SubscriptionHub
 from tests.events import new_events
+from tests.relay import Relay
 
 
 @asynccontextmanager
@@ -131,3 +134,16 @@ async def test_progress_is_awaited_and_not_longer_than_allowed(
         assert await waiting
         assert await feed.reached("things_v1", 7, timedelta())
         assert not await feed.reached("things_v1", 8, timedelta(milliseconds=20))
+
+
+async def test_after_a_long_outage_it_hears_again_within_a_second(
+    database_url: str, reader: EventReader, writer: GroupCommitWriter, tmp_path: Path
+) -> None:
+    socket = Path(str(conninfo_to_dict(database_url)["host"]), ".s.PGSQL.5432")
+    relayed = make_conninfo(database_url, host=str(tmp_path))
+    async with Relay(socket, tmp_path / socket.name) as relay, hub(relayed, reader) as feed:
+        relay.cut()
+        await asyncio.sleep(3.5)  # pauses that only double would be longer than a second by now
+        appended = await append(writer, 3)
+        await relay.mend()
+        assert await take(feed.subscribe(0), 3, seconds=1) == appended
