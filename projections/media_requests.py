@@ -20,6 +20,7 @@ from domain.media_requests import (
     media_requests,
 )
 from projections.kernel import Key, ReadModel
+from projections.together import Together
 
 
 class MediaRequestRow(msgspec.Struct, frozen=True):
@@ -130,11 +131,11 @@ class MediaRequestQueries:
 
     def __init__(self, pool: AsyncConnectionPool) -> None:
         self._pool = pool
+        self._by_id = Together(self._rows_of)
 
     async def find(self, request_id: UUID) -> MediaRequestRow | None:
         """One request, or ``None``."""
-        rows = await self._rows("SELECT * FROM media_requests_v1 WHERE id = %s", [request_id])
-        return rows[0] if rows else None
+        return await self._by_id.find(request_id)
 
     async def page(
         self, wanted: RequestFilter, *, before: int | None, limit: int
@@ -162,6 +163,10 @@ class MediaRequestQueries:
             f"SELECT * FROM media_requests_v1 {where} ORDER BY requested_position DESC LIMIT %s",
             [*values, limit],
         )
+
+    async def _rows_of(self, ids: list[UUID]) -> dict[UUID, MediaRequestRow]:
+        rows = await self._rows("SELECT * FROM media_requests_v1 WHERE id = ANY(%s)", [ids])
+        return {row.id: row for row in rows}
 
     async def _rows(self, query: LiteralString, values: Sequence[Any]) -> list[MediaRequestRow]:
         # One JSON document is decoded into structs in one step, faster than row by row.
