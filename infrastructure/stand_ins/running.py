@@ -5,6 +5,8 @@ from typing import Self
 
 from infrastructure.stand_ins.control import ControlPort
 from infrastructure.stand_ins.overseerr import OverseerrStandIn
+from infrastructure.stand_ins.plex import PlexStandIn
+from infrastructure.stand_ins.plex_tv import PlexTvStandIn
 from infrastructure.stand_ins.tmdb import TmdbStandIn
 
 
@@ -21,14 +23,24 @@ class StandIns:
     """
 
     def __init__(
-        self, *, tmdb_port: int = 0, overseerr_port: int = 0, control_port: int = 0
+        self,
+        *,
+        tmdb_port: int = 0,
+        overseerr_port: int = 0,
+        plex_port: int = 0,
+        plex_tv_port: int = 0,
+        control_port: int = 0,
     ) -> None:
         self.tmdb = TmdbStandIn(tmdb_port)
         self.overseerr = OverseerrStandIn(overseerr_port)
-        self.control = ControlPort((self.tmdb, self.overseerr), control_port)
+        self.plex = PlexStandIn(plex_port)
+        self.plex_tv = PlexTvStandIn(self.plex, plex_tv_port)
+        stand_ins = (self.tmdb, self.overseerr, self.plex, self.plex_tv)
+        self.control = ControlPort(stand_ins, control_port)
+        self._parts = (*stand_ins, self.control)
 
     async def __aenter__(self) -> Self:
-        for part in (self.tmdb, self.overseerr, self.control):
+        for part in self._parts:
             await part.open()
         return self
 
@@ -38,5 +50,5 @@ class StandIns:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for part in (self.control, self.overseerr, self.tmdb):
+        for part in reversed(self._parts):
             await part.close()

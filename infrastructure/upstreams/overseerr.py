@@ -16,6 +16,7 @@ from msgspec import UNSET, UnsetType
 
 from application.ports import ForwardingFailure, RequestForwarder
 from domain.media_requests import ForwardingProblem, MediaRequest, MediaType
+from infrastructure.errors.scrubbing import scrub
 from infrastructure.upstreams.upstream import (
     TIMEOUT,
     Answer,
@@ -153,7 +154,7 @@ def _refusal(answer: Answer) -> ForwardingFailure:
     log.warning(
         "overseerr refused",
         status=answer.status,
-        said=answer.body[:LOGGED].decode(errors="replace"),
+        said=scrub(answer.body[:LOGGED].decode(errors="replace")),
     )
     problem = ForwardingProblem.UPSTREAM_ERROR
     match answer.status:

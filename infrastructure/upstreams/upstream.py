@@ -97,10 +97,20 @@ class Upstream:
         )
 
     async def call(
-        self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: Any = None
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: Any = None,
     ) -> Answer:
-        """The answer to ``body``, sent as JSON. Raises Unreachable, TimedOut or Unintelligible."""
-        headers = _correlation()
+        """The answer to ``body``, sent as JSON. Raises Unreachable, TimedOut or Unintelligible.
+
+        ``headers`` are this call's alone; they may be secret, as neither log nor exception shows
+        headers.
+        """
+        headers = {**_correlation(), **(headers or {})}
         content = None
         if body is not None:
             headers["Content-Type"] = "application/json"

@@ -31,3 +31,17 @@ async def overseerr(stand_ins: StandIns) -> AsyncIterator[httpx.AsyncClient]:
     url = f"{stand_ins.overseerr.url}/api/v1"
     async with httpx.AsyncClient(base_url=url, headers=headers, verify=TLS) as client:
         yield client
+
+
+@pytest.fixture
+async def plex(stand_ins: StandIns) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=stand_ins.plex.url, verify=TLS) as client:
+        yield client
+
+
+@pytest.fixture
+async def plex_tv(stand_ins: StandIns) -> AsyncIterator[httpx.AsyncClient]:
+    headers = {"X-Plex-Client-Identifier": "a-client", "Accept": "application/json"}
+    url = stand_ins.plex_tv.url
+    async with httpx.AsyncClient(base_url=url, headers=headers, verify=TLS) as client:
+        yield client

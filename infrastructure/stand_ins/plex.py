@@ -1,0 +1,126 @@
+"""A stand-in of a Plex server, and what its answers have in common with those of plex.tv.
+
+Source: developer.plex.tv/pms. Without ``Accept: application/json`` both answer in XML.
+"""
+
+import secrets
+from http.client import responses
+from typing import Any, TypeAlias, cast
+from xml.etree.ElementTree import Element, tostring
+
+from infrastructure.stand_ins.http import (
+    MethodNotAllowed,
+    NotFound,
+    Request,
+    Response,
+    find_route,
+    json_response,
+    route,
+)
+from infrastructure.stand_ins.stand_in import StandIn
+
+MACHINE_IDENTIFIER = "5ca1ab1e" * 5
+VERSION = "1.42.1.10060-4e8b05daf"
+OWNER_TOKEN = "stand-in-plex-owner"  # noqa: S105 -- it opens nothing but stand-ins
+
+PlexData: TypeAlias = dict[str, Any] | list[dict[str, Any]]
+
+
+class PlexStandIn(StandIn):
+    """Needs ``X-Plex-Token: <OWNER_TOKEN>``, in the header or the query, except for ``/identity``.
+
+    Its people and their shares are kept by plex.tv, and so by the stand-in of plex.tv.
+    """
+
+    name = "plex"
+    title = "Stand-in"
+    token = OWNER_TOKEN
+
+    def __init__(self, port: int = 0) -> None:
+        super().__init__(port)
+        self.machine_identifier = MACHINE_IDENTIFIER
+        self._routes = (
+            route("GET", "/", self._root),
+            route("GET", "/identity", self._identity),
+        )
+
+    def reinstall(self) -> None:
+        """Begin anew under another identifier, claimed by the same owner."""
+        self.machine_identifier = secrets.token_hex(20)
+
+    def respond(self, request: Request) -> Response:
+        """The server's answer."""
+        if request.path != "/identity" and plex_parameter(request, "X-Plex-Token") != OWNER_TOKEN:
+            return self.error(401)
+        try:
+            found, parameters = find_route(self._routes, request.method, request.path)
+        except (NotFound, MethodNotAllowed):
+            return self.error(404)
+        return found.answer(request, *parameters)
+
+    def error(self, status: int) -> Response:
+        """An HTML page, whatever the caller accepts."""
+        reason = responses.get(status, "Error")
+        page = f"<html><head><title>{reason}</title></head><body><h1>{status} {reason}</h1></body>"
+        return Response(status, f"{page}</html>".encode(), {"Content-Type": "text/html"})
+
+    def clear(self) -> None:
+        """The server is the first one again."""
+        self.machine_identifier = MACHINE_IDENTIFIER
+
+    def _root(self, request: Request) -> Response:
+        return _container(
+            request,
+            {
+                "size": 0,
+                "claimed": True,
+                "friendlyName": self.title,
+                "machineIdentifier": self.machine_identifier,
+                "myPlex": True,
+                "version": VERSION,
+            },
+        )
+
+    def _identity(self, request: Request) -> Response:
+        identity = {"machineIdentifier": self.machine_identifier, "version": VERSION}
+        return _container(request, {"size": 0, "claimed": True, **identity})
+
+
+def plex_parameter(request: Request, name: str) -> str | None:
+    """What Plex takes from a header, or from the query where there is no such header."""
+    return request.headers.get(name.lower(), request.query.get(name))
+
+
+def accepts_json(request: Request) -> bool:
+    """Whether the answer is to be JSON."""
+    return "application/json" in request.headers.get("accept", "")
+
+
+def xml_response(status: int, tag: str, data: PlexData) -> Response:
+    """``data`` in Plex's XML: fields are attributes, what has fields of its own is an element.
+
+    The items of ``<resources>`` are ``<resource>``.
+    """
+    body = tostring(_element(tag, data), encoding="utf-8", xml_declaration=True)
+    return Response(status, body, {"Content-Type": "application/xml; charset=utf-8"})
+
+
+def _container(request: Request, data: dict[str, Any]) -> Response:
+    if accepts_json(request):
+        return json_response(200, {"MediaContainer": data})
+    return xml_response(200, "MediaContainer", data)
+
+
+def _element(tag: str, data: PlexData) -> Element:
+    element = Element(tag)
+    if isinstance(data, list):
+        element.extend(_element(tag.removesuffix("s"), item) for item in data)
+        return element
+    for key, value in data.items():
+        if isinstance(value, dict | list):
+            element.append(_element(key, cast("PlexData", value)))
+        elif isinstance(value, bool):
+            element.set(key, str(int(value)))
+        else:
+            element.set(key, "" if value is None else str(value))
+    return element
