@@ -2,14 +2,39 @@
 
 from collections.abc import Sequence
 from typing import Protocol
-from uuid import UUID
 
 import msgspec
 
 from application.accounts import Accounts
+from application.admission import Admission
+from application.alerts import Alerts
+from application.api_keys import ApiKeys
 from application.media_requests import MediaRequests
-from application.ports import AccessTokens, Clock, EventFeed, Ids, ReadModelProgress
-from projections.media_requests import MediaRequestRow, RequestFilter
+from application.ports import (
+    Clock,
+    EventFeed,
+    Ids,
+    LastUses,
+    PersonalData,
+    Pseudonym,
+    ReadModelProgress,
+)
+from application.ports.errors import ErrorLog
+from application.ports.idempotency import IdempotencyKeys
+from application.ports.metrics import Exposition, Metrics
+from application.rate_limits import RateLimits
+from application.setup import Setup
+from application.sign_in import SignIn
+from application.standings import Standings
+from interfaces.queries import (
+    AccountList,
+    ActivityList,
+    AlertList,
+    ApiKeyList,
+    RateLimitList,
+    RequestQueries,
+    SessionList,
+)
 
 
 class Part(Protocol):
@@ -44,29 +69,38 @@ class Health(Protocol):
         ...
 
 
-class RequestQueries(Protocol):
-    """What can be asked of the list of requests; ``MediaRequestQueries`` answers from its table."""
-
-    async def find(self, request_id: UUID) -> MediaRequestRow | None:
-        """One request, or ``None``."""
-        ...
-
-    async def page(
-        self, wanted: RequestFilter, *, before: int | None, limit: int
-    ) -> Sequence[MediaRequestRow]:
-        """The newest ``limit`` requests, older than the position ``before``."""
-        ...
-
-
 class Doors(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that HTTP and the live streams stand on."""
 
+    # Who comes in
+    admission: Admission
+    standings: Standings
+    rate_limits: RateLimits
+    pseudonym: Pseudonym
+    # What can be done
+    sign_in: SignIn
+    setup: Setup
     accounts: Accounts
+    api_keys: ApiKeys
+    alerts: Alerts
     media_requests: MediaRequests
+    # What can be seen
     request_queries: RequestQueries
-    tokens: AccessTokens
+    account_queries: AccountList
+    session_queries: SessionList
+    api_key_queries: ApiKeyList
+    activity_queries: ActivityList
+    rate_limit_queries: RateLimitList
+    alert_queries: AlertList
+    error_log: ErrorLog
+    personal_data: PersonalData
+    last_uses: LastUses
+    idempotency: IdempotencyKeys
     feed: EventFeed
     progress: ReadModelProgress
+    # How it goes
     health: Health
+    metrics: Metrics
+    exposition: Exposition
     clock: Clock
     ids: Ids

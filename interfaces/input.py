@@ -6,6 +6,7 @@ walked a second time, field by field.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from itertools import islice
 from typing import Any, TypeVar, cast, get_args, get_type_hints
 
@@ -18,11 +19,13 @@ NO_NUL = r"^[^\x00]*$"
 """The pattern of every text that is stored: PostgreSQL has no NUL character."""
 _PLAIN: dict[type[inspect.Type], str] = {
     inspect.BoolType: "true or false",
+    inspect.DateTimeType: "a time with its offset, such as 2026-05-01T12:00:00Z",
     inspect.UUIDType: "a UUID",
 }
 MAX_ERRORS = 50
 """Enough for any form; a body of ten thousand faults is not answered with ten thousand lines."""
 
+_TOO_DEEP = "It is nested too deeply."
 _BYTE = re.compile(r"\(byte (\d+)\)")
 
 
@@ -50,13 +53,36 @@ def read_json(text: bytes | str, shape: type[S]) -> S:
     """The struct that ``text`` holds. Raises MalformedJson or Invalid."""
     try:
         return msgspec.json.decode(text, type=shape)
-    except msgspec.ValidationError as refused:
-        errors = tuple(islice(_explain(shape, _parse(text), "", strict=True), MAX_ERRORS))
-        # A fault that the walk does not see is named by msgspec itself rather than not at all.
-        raise Invalid(errors or [FieldError("", str(refused))]) from None
+    except msgspec.ValidationError:
+        return _read_value(_parse(text), shape)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         _parse(text)
         raise
+
+
+def _read_value(value: Any, shape: type[S]) -> S:
+    try:
+        return msgspec.convert(_with_whole_numbers(value), shape)
+    except RecursionError:
+        raise MalformedJson(_TOO_DEEP) from None
+    except msgspec.ValidationError as refused:
+        errors = tuple(islice(_explain(shape, value, "", strict=True), MAX_ERRORS))
+        # A fault that the walk does not see is named by msgspec itself rather than not at all.
+        raise Invalid(errors or [FieldError("", str(refused))]) from None
+
+
+def _with_whole_numbers(value: Any) -> Any:
+    """The value with 1.0 as 1: to JSON Schema, and to many a JSON writer, they are the same."""
+    match value:
+        case float() if value.is_integer():
+            return int(value)
+        case list():
+            return [_with_whole_numbers(item) for item in cast("list[Any]", value)]
+        case dict():
+            fields = cast("dict[str, Any]", value)
+            return {name: _with_whole_numbers(item) for name, item in fields.items()}
+        case _:
+            return value
 
 
 def read_query(pairs: Iterable[tuple[str, str]], shape: type[S]) -> S:
@@ -68,13 +94,42 @@ def read_query(pairs: Iterable[tuple[str, str]], shape: type[S]) -> S:
             repeated.append(FieldError(name, "Must be given only once."))
         values[name] = value
     try:
-        query = msgspec.convert(values, shape, strict=False)
+        query = _read_texts(values, shape)
     except msgspec.ValidationError as refused:
         errors = (*_explain(shape, values, "", strict=False), *repeated)
         raise Invalid(errors[:MAX_ERRORS] or [FieldError("", str(refused))]) from None
     if repeated:
         raise Invalid(repeated)
     return query
+
+
+def _read_texts(values: Mapping[str, str], shape: type[S]) -> S:
+    if not any(value.lower() == "null" for value in values.values()):
+        return msgspec.convert(values, shape, strict=False)
+    # A query string has no null, which msgspec would take the text for.
+    given = msgspec.convert(values, _without_null(shape), strict=False)
+    return shape(**{name: getattr(given, name) for name in given.__struct_fields__})
+
+
+@cache
+def _without_null(shape: type[msgspec.Struct]) -> type[msgspec.Struct]:
+    """A struct like ``shape`` whose fields cannot be null, though their defaults may."""
+    hints = get_type_hints(shape, include_extras=True)
+    fields = msgspec.structs.fields(shape)
+    return msgspec.defstruct(
+        shape.__name__,
+        [(field.name, _present(hints[field.name]), field.default) for field in fields],
+        rename={field.name: field.encode_name for field in fields},
+        forbid_unknown_fields=True,
+    )
+
+
+def _present(hint: Any) -> Any:
+    """The annotation without ``None``."""
+    if not isinstance(_bare(inspect.type_info(hint)), inspect.UnionType):
+        return hint
+    (present,) = (arm for arm in get_args(_unannotated(hint)) if arm is not type(None))
+    return present
 
 
 def _parse(text: bytes | str) -> Any:
@@ -89,17 +144,18 @@ def _parse(text: bytes | str) -> Any:
     except UnicodeDecodeError:
         raise MalformedJson("It is not UTF-8.") from None
     except RecursionError:
-        raise MalformedJson("It is nested too deeply.") from None
+        raise MalformedJson(_TOO_DEEP) from None
 
 
 def _explain(hint: Any, value: Any, path: str, *, strict: bool) -> Iterator[FieldError]:
     """Every fault of ``value``, which shall be of the type that the annotation ``hint`` says."""
-    info = _bare(inspect.type_info(hint))
-    if isinstance(info, inspect.UnionType):
+    whole = inspect.type_info(hint)
+    if isinstance(_bare(whole), inspect.UnionType):
         if value is None:
             return
-        (hint,) = (arm for arm in get_args(_unannotated(hint)) if arm is not type(None))
-        info = _bare(inspect.type_info(hint))
+        hint = _present(hint)
+        whole = inspect.type_info(hint)
+    info = _bare(whole)
     if isinstance(info, inspect.StructType) and isinstance(value, Mapping):
         fields = cast("Mapping[str, Any]", value)
         yield from _explain_fields(info, fields, path, strict=strict)
@@ -112,7 +168,7 @@ def _explain(hint: Any, value: Any, path: str, *, strict: bool) -> Iterator[Fiel
     try:
         msgspec.convert(value, hint, strict=strict)
     except msgspec.ValidationError:
-        yield FieldError(path, f"Must be {_describe(info)}.")
+        yield FieldError(path, f"Must be {_words(whole) or _describe(info)}.")
 
 
 def _explain_fields(
@@ -148,6 +204,16 @@ def _bare(info: inspect.Type) -> inspect.Type:
 
 def _unannotated(hint: Any) -> Any:
     return hint.__origin__ if hasattr(hint, "__metadata__") else hint
+
+
+def _words(info: inspect.Type) -> str | None:
+    """The words that the annotation itself has, where a pattern would tell a person nothing."""
+    extra: dict[str, str] | None = cast("Any", info).extra if _is_annotated(info) else None
+    return extra.get("words") if extra else None
+
+
+def _is_annotated(info: inspect.Type) -> bool:
+    return isinstance(info, inspect.Metadata)
 
 
 def _describe(info: inspect.Type) -> str:

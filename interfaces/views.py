@@ -2,22 +2,19 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from functools import cache
+from typing import Any, cast
 from uuid import UUID
 
 import msgspec
+from msgspec import inspect
 
-from domain.accounts import AccountOpened, Role
-from domain.kernel import Event, Recorded, Unreadable
+from application.accounts import Profile
+from domain.accounts import Role
+from domain.kernel import SECRET, Event, Recorded
 from domain.media_requests import ForwardingProblem, MediaType, RequestStatus
 from projections import media_requests
 from projections.media_requests import MediaRequestRow
-
-SECRETS: dict[type[Event], frozenset[str]] = {
-    AccountOpened: frozenset({"passwordHash"}),
-    Unreadable: frozenset({"reason"}),
-}
-"""Fields of events that leave the house in no stream, to nobody."""
 
 
 class MediaRequestView(msgspec.Struct, frozen=True, rename="camel"):
@@ -44,10 +41,11 @@ class MediaRequestView(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class UserView(msgspec.Struct, frozen=True):
-    """A person with an account."""
+    """A person with an account. Who signs in through Plex may have no e-mail address."""
 
     id: UUID
-    email: str
+    email: str | None
+    name: str | None
     role: Role
 
 
@@ -58,6 +56,11 @@ class PartView(msgspec.Struct, frozen=True):
     ok: bool
     detail: str
     milliseconds: float
+
+
+def user_view(profile: Profile) -> UserView:
+    """A person as they see themselves."""
+    return UserView(profile.id, profile.email, profile.name, profile.role)
 
 
 def view_of(row: MediaRequestRow) -> MediaRequestView:
@@ -76,6 +79,23 @@ def row_after(
 
 def public_data(event: Event) -> dict[str, Any]:
     """The fields of an event by their public names, without its tag and its secrets."""
-    hidden = SECRETS.get(type(event), frozenset())
+    hidden = secrets_of(type(event))
     data: dict[str, Any] = msgspec.to_builtins(event)
     return {name: value for name, value in data.items() if name != "type" and name not in hidden}
+
+
+@cache
+def secrets_of(event: type[Event]) -> frozenset[str]:
+    """The public names of the fields that are marked as secret."""
+    fields = cast("inspect.StructType", inspect.type_info(event)).fields
+    return frozenset(field.encode_name for field in fields if _is_secret(field.type))
+
+
+def _is_secret(info: inspect.Type) -> bool:
+    match info:
+        case inspect.Metadata():
+            return cast("Any", info).extra == SECRET.extra
+        case inspect.UnionType(types=arms):
+            return any(_is_secret(arm) for arm in arms)
+        case _:
+            return False

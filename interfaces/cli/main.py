@@ -1,7 +1,9 @@
 """``medianest``: the commands, their options and their help; ``Operations`` carries them out."""
 
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar
 
@@ -51,9 +53,18 @@ class Serving(Protocol):
         ...
 
     @property
-    def empty(self) -> bool:
-        """Whether nothing has ever happened here."""
+    def setup_token(self) -> str | None:
+        """What makes the first admin, while there is none."""
         ...
+
+
+class AccountChange(StrEnum):
+    """What an operator does to an account."""
+
+    GRANT_ADMIN = "grant_admin"
+    GRANT_USER = "grant_user"
+    SUSPEND = "suspend"
+    RESTORE = "restore"
 
 
 class Operations(Protocol):
@@ -85,6 +96,18 @@ class Operations(Protocol):
 
     def add_account(self, where: Where, email: str, password: str, role: Role) -> str:
         """Open an account and return its id."""
+        ...
+
+    def list_accounts(self, where: Where) -> Sequence[Any]:
+        """Everybody who has an account: id, role, state, email, name; newest first."""
+        ...
+
+    def change_account(self, where: Where, email: str, change: AccountChange) -> Any:
+        """Carry out ``change`` on the account of an e-mail address; the account after it."""
+        ...
+
+    def rotate_keys(self, where: Where) -> str:
+        """Let a new key sign access tokens; its id."""
         ...
 
 
@@ -138,8 +161,10 @@ def up(
         click.echo(f"MediaNest is ready at {serving.url}")
         for account in serving.accounts:
             click.echo(f"  {account.role}: {account.email} / {account.password}")
-        if serving.empty:
-            click.echo("  Nobody has an account yet: medianest accounts add EMAIL --admin")
+        if serving.setup_token:
+            click.echo(f"  There is no admin yet. The set-up token: {serving.setup_token}")
+            click.echo("  Use it once, with POST /api/v1/auth/setup {token, email, password},")
+            click.echo("  or run: medianest accounts add EMAIL --admin")
 
     operations.up(Where(config, data_dir), Serve(**serve), tell)
 
@@ -215,17 +240,98 @@ def add(
     **where: Any,
 ) -> None:
     """Let someone sign in with EMAIL and a password."""
-    if "@" not in email.strip("@"):
+    email = email.strip()
+    if len(email) > _LONGEST_EMAIL or not (_EMAIL.fullmatch(email) and email.isprintable()):
         raise click.BadParameter("It must be an e-mail address.", param_hint="EMAIL")
     if password_stdin:
-        password = sys.stdin.readline().rstrip("\n")
+        password = _line_of_stdin()
     else:
         password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
     if len(password) < _SHORTEST_PASSWORD:
         raise click.UsageError(f"The password needs at least {_SHORTEST_PASSWORD} characters.")
+    if len(password) > _LONGEST_PASSWORD:
+        raise click.UsageError(f"The password can have at most {_LONGEST_PASSWORD} characters.")
     role = Role.ADMIN if admin else Role.USER
     click.echo(operations.add_account(Where(**where), email, password, role))
 
 
+def _line_of_stdin() -> str:
+    line = sys.stdin.buffer.readline().rstrip(b"\r\n")
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        raise click.UsageError("The password must be in UTF-8.") from None
+
+
+# What the HTTP interface takes, too; to import it here would slow down every command.
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+_LONGEST_EMAIL = 320
 _SHORTEST_PASSWORD = 8
 """OWASP ASVS 5.0, 6.2.1."""
+_LONGEST_PASSWORD = 1024
+
+
+@accounts.command(name="list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_where
+@click.pass_obj
+def list_(
+    operations: Operations,
+    as_json: bool,  # noqa: FBT001 - click passes by name
+    **where: Any,
+) -> None:
+    """List everybody who has an account, newest first."""
+    found = operations.list_accounts(Where(**where))
+    if as_json:
+        click.echo(msgspec.json.encode(found))
+        return
+    for account in found:
+        name = account.email or account.name or "-"
+        click.echo(f"{account.id}  {account.role:<5}  {account.state:<9}  {name}")
+
+
+@accounts.command()
+@click.argument("email")
+@click.argument("role", type=click.Choice([role.value for role in Role]))
+@_where
+@click.pass_obj
+def grant(operations: Operations, email: str, role: str, **where: Any) -> None:
+    """Give the account of EMAIL another ROLE."""
+    admin = role == Role.ADMIN
+    change = AccountChange.GRANT_ADMIN if admin else AccountChange.GRANT_USER
+    _changed(operations.change_account(Where(**where), email, change))
+
+
+@accounts.command()
+@click.argument("email")
+@_where
+@click.pass_obj
+def suspend(operations: Operations, email: str, **where: Any) -> None:
+    """Keep the account of EMAIL out for now; every session ends at once."""
+    _changed(operations.change_account(Where(**where), email, AccountChange.SUSPEND))
+
+
+@accounts.command()
+@click.argument("email")
+@_where
+@click.pass_obj
+def restore(operations: Operations, email: str, **where: Any) -> None:
+    """Let the account of EMAIL in again."""
+    _changed(operations.change_account(Where(**where), email, AccountChange.RESTORE))
+
+
+@cli.group()
+def keys() -> None:
+    """The keys that sign access tokens."""
+
+
+@keys.command()
+@_where
+@click.pass_obj
+def rotate(operations: Operations, **where: Any) -> None:
+    """Let a new key sign, from half a minute on; nobody is signed out."""
+    click.echo(operations.rotate_keys(Where(**where)))
+
+
+def _changed(account: Any) -> None:
+    click.echo(f"{account.id}  {account.role}  {account.state}")

@@ -6,12 +6,27 @@ from litestar.enums import ScopeType
 from litestar.types import Receive, Scope, Send
 
 from interfaces.doors import Doors
-from interfaces.http import auth, health, live, media_requests
-from interfaces.http.authentication import signed_in
+from interfaces.http import (
+    admin_errors,
+    alerts,
+    api_keys,
+    auth,
+    health,
+    live,
+    media_requests,
+    metrics,
+    own_account,
+    rate_limits,
+    sessions,
+    users,
+)
+from interfaces.http.answers import Answer
 from interfaces.http.call import Call
+from interfaces.http.documentation import documentation
 from interfaces.http.edge import Edge
+from interfaces.http.entrance import enter
 from interfaces.http.errors import answer_problem
-from interfaces.http.openapi import BEARER, documentation
+from interfaces.http.openapi import SIGNED_IN
 from interfaces.realtime.websocket import LiveSockets
 
 MAX_BODY = 64 * 1024
@@ -19,20 +34,52 @@ MAX_BODY = 64 * 1024
 
 
 ROUTES = (
-    Router("/api/v1", route_handlers=[auth.login, live.upgrade]),
     Router(
         "/api/v1",
         route_handlers=[
-            auth.me,
+            auth.login,
+            auth.set_up,
+            auth.start_pin,
+            auth.poll_pin,
+            auth.refresh,
+            live.upgrade,
+        ],
+        before_request=enter,
+    ),
+    Router(
+        "/api/v1",
+        route_handlers=[
+            own_account.me,
+            own_account.change_me,
+            own_account.change_password,
+            auth.logout,
+            sessions.list_sessions,
+            sessions.close_session,
+            sessions.list_activity,
+            api_keys.list_api_keys,
+            api_keys.make_api_key,
+            api_keys.revoke_api_key,
+            users.list_users,
+            users.show_user,
+            users.change_user,
+            users.suspend_user,
+            users.restore_user,
+            users.sign_out_user,
+            users.forget_user,
+            rate_limits.list_rate_limits,
+            rate_limits.change_rate_limit,
+            admin_errors.list_errors,
+            alerts.list_alerts,
+            alerts.acknowledge_alert,
             media_requests.request_media,
             media_requests.list_requests,
             media_requests.show_request,
             media_requests.show_history,
         ],
-        before_request=signed_in,
-        security=BEARER,
+        before_request=enter,
+        security=SIGNED_IN,
     ),
-    Router("/", route_handlers=[health.live, health.ready]),
+    Router("/", route_handlers=[health.live, health.ready, metrics.metrics]),
 )
 
 
@@ -67,10 +114,11 @@ def build_app(doors: Doors) -> Application:
         [*ROUTES, documents, again],
         state=State({"doors": doors}),
         request_class=Call,
+        response_class=Answer,
         request_max_body_size=MAX_BODY,
         exception_handlers={Exception: answer_problem},
         openapi_config=None,
         logging_config=None,
         debug=False,
     )
-    return Application(http, Edge(http, doors.tokens, doors.ids), LiveSockets(doors))
+    return Application(http, Edge(http, doors.metrics), LiveSockets(doors))

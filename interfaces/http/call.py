@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Annotated, Any, TypeVar, cast
+from uuid import UUID
 
 import msgspec
 from litestar import Request
@@ -10,9 +11,11 @@ from litestar.exceptions import InternalServerException
 from msgspec import Meta
 
 from application.execute import Context
-from application.ports import Caller
+from application.ports.idempotency import Claimed
+from application.standings import Caller
+from domain.permissions import Action
 from interfaces.doors import Doors
-from interfaces.http.errors import CutOff, NotJson, ReadModelBehind
+from interfaces.http.errors import CutOff, Forbidden, NotJson, ReadModelBehind
 from interfaces.input import MalformedJson, read_json, read_query
 
 LONGEST_WAIT = timedelta(seconds=5)
@@ -37,7 +40,7 @@ Q = TypeVar("Q", bound=msgspec.Struct)
 
 
 class Call(Request[Caller | None, None, State]):
-    """A request. Behind ``signed_in`` it has a ``caller``."""
+    """A request. Behind the entrance of a route for people with an account, it has a ``caller``."""
 
     @property
     def doors(self) -> Doors:
@@ -46,18 +49,43 @@ class Call(Request[Caller | None, None, State]):
 
     @property
     def caller(self) -> Caller:
-        """Who asks, on a route that ``signed_in`` goes before."""
+        """Who asks, on a route for people with an account."""
         caller: Caller | None = self.scope["user"]
         if caller is None:
             raise LookupError("Nobody is signed in on this route.")
         return caller
 
+    @property
+    def action(self) -> Action:
+        """What the route does."""
+        return self.route_handler.opt["action"]
+
+    @property
+    def correlation_id(self) -> str:
+        """What ties together all that this request causes."""
+        return self.scope["state"]["correlation_id"]
+
+    def require(self, owner: UUID) -> None:
+        """Make sure that the caller may do this to what is ``owner``'s. Raises Forbidden.
+
+        403 rather than 404: whoever asks for a title that is taken learns so anyway (409, with a
+        link), so hiding the request would only make that link look broken.
+        """
+        if not self.caller.may(self.action, owner):
+            raise Forbidden("This belongs to somebody else.")
+
     def context(self) -> Context:
-        """The command's context. Each request is a command of its own, so its id is new."""
+        """The command's context.
+
+        Each request is a command of its own, so its id is new, unless it comes with an idempotency
+        key: whoever repeats it has the same id again.
+        """
+        caller: Caller | None = self.scope["user"]
+        claimed: Claimed | None = self.scope["state"].get("claimed")
         return Context(
-            actor=f"account:{self.caller.account_id}",
-            correlation_id=self.scope["state"]["correlation_id"],
-            command_id=self.doors.ids(),
+            actor="anonymous" if caller is None else f"account:{caller.account_id}",
+            correlation_id=self.correlation_id,
+            command_id=claimed.command_id if claimed else self.doors.ids(),
         )
 
     def query(self, shape: type[Q]) -> Q:
@@ -73,12 +101,16 @@ class Call(Request[Caller | None, None, State]):
         if not await self.doors.progress.reached(read_model, query.after, LONGEST_WAIT):
             raise ReadModelBehind(query.after)
 
-    async def body(self) -> bytes:
-        """The whole body, which must not be empty where a route reads one."""
+    async def raw_body(self) -> bytes:
+        """The whole body, which may be empty. Raises CutOff."""
         try:
-            body = await super().body()
+            return await super().body()
         except InternalServerException as gone:
             raise CutOff from gone
+
+    async def body(self) -> bytes:
+        """The whole body, which must not be empty where a route reads one."""
+        body = await self.raw_body()
         if not body:
             raise MalformedJson("It is empty.")
         return body

@@ -1,9 +1,11 @@
-"""Around everything: correlation ids, who asks, the access log, security headers, ETags, HEAD.
+"""Around everything: correlation ids, the access log, security and rate limit headers, ETags, HEAD.
 
 It is plain ASGI, outside Litestar, because Litestar's own middleware does not see 404 and 405.
 """
 
+import math
 import re
+from functools import lru_cache
 from hashlib import blake2b
 from http import HTTPStatus
 from time import perf_counter
@@ -21,94 +23,91 @@ from litestar.types import (
     Send,
 )
 from structlog.contextvars import bind_contextvars, clear_contextvars
+from uuid_utils import uuid7
 
-from application.ports import AccessTokens, Caller, Ids
-from interfaces.http.authentication import bearer_token
+from application.admission import Allowance
+from application.ports.metrics import Metrics
+from domain.rate_limits import Limit, Policy
 from interfaces.http.errors import PROBLEM_JSON, problem_of
 
 log = structlog.get_logger()
 
 _SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
-_SECURITY_HEADERS: dict[bytes, bytes] = {
-    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
-    b"cross-origin-resource-policy": b"same-origin",
-    b"referrer-policy": b"no-referrer",
-    b"x-content-type-options": b"nosniff",
-    b"x-frame-options": b"DENY",
-}
+Headers = list[tuple[bytes, bytes]]
+
+_SECURITY_HEADERS: Headers = [
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+]
 """A route that needs another value sets its own."""
 _OF_THE_BODY = {b"content-type", b"content-length", b"content-disposition", b"last-modified"}
 
 
-def correlation_id_of(headers: Any, ids: Ids) -> str:
-    """The client's ``X-Correlation-Id`` if it is a sane token, else a new one."""
+def correlation_id_of(headers: Any) -> str:
+    """The client's ``X-Correlation-Id`` if it is a sane token, else a new UUID version 7."""
     for name, value in headers:
         if name == b"x-correlation-id" and _SANE_ID.fullmatch(value):
             return value.decode("ascii")
-    return str(ids())
+    return str(uuid7())
 
 
 class Edge:
     """An ASGI application around another one, for HTTP."""
 
-    def __init__(self, app: ASGIApp, tokens: AccessTokens, ids: Ids) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
-        self._tokens = tokens
-        self._ids = ids
+        self._metrics = metrics
+        self._log = log.bind()  # once: ``log`` is a stand-in that looks for its logger each time
 
     async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         """Answer one request; an exception that nothing inside has caught is a plain 500."""
         started = perf_counter()
-        correlation_id = correlation_id_of(scope["headers"], self._ids)
-        clear_contextvars()
+        correlation_id = correlation_id_of(scope["headers"])
         bind_contextvars(correlation_id=correlation_id)
-        answer = _Answer(scope, send, correlation_id)
-        inner: dict[str, Any] = {**scope}
-        inner["state"] = {**inner.get("state", {}), "correlation_id": correlation_id}
+        inner: dict[str, Any] = {**scope, "user": None}
+        state = inner["state"] = {**inner.get("state", {}), "correlation_id": correlation_id}
+        answer = _Answer(scope, send, state)
         if inner["method"] == "HEAD":
             inner["method"] = "GET"
         try:
-            inner["user"] = self._caller(scope)
             await self._app(cast("HTTPScope", inner), receive, answer.send)
         except Exception as error:
-            log.exception("request failed")
+            log.exception("request failed", route=inner.get("path_template"))
             if answer.begun:  # half an answer cannot be mended; the server cuts the connection
                 raise
             await answer.fail(error)
         finally:
-            log.info(
-                "request",
-                method=scope["method"],
-                path=scope["path"],
-                route=inner.get("path_template"),
-                status=answer.status,
-                ms=round((perf_counter() - started) * 1000, 2),
-            )
+            self._done(inner, answer.status, perf_counter() - started)
             clear_contextvars()
 
-    def _caller(self, scope: HTTPScope) -> Caller | None:
-        """Who asks; a token that is not valid is nobody's."""
-        token = bearer_token(scope["headers"])
-        caller = self._tokens.read(token) if token else None
-        if caller is not None:
-            bind_contextvars(account=str(caller.account_id))
-        return caller
+    def _done(self, scope: dict[str, Any], status: int | None, seconds: float) -> None:
+        """Tell that it was answered. A path may hold secrets, so its template stands for it."""
+        route = scope.get("path_template")
+        method = scope["method"]
+        self._metrics.request_answered(method, route, status, seconds)
+        ms = round(seconds * 1000, 2)
+        self._log.info("request", method=method, route=route, status=status, ms=ms)
 
 
 class _Answer:
     """One answer on its way out. A JSON answer to a GET starts once its body is there to be hashed.
 
-    The hash is right whatever the answer was made of, so no route has to care.
+    The hash is right whatever the answer was made of, so no route has to care. Likewise the answer
+    to a command that has an idempotency key starts once it is kept.
     """
 
-    __slots__ = ("_correlation_id", "_no_body", "_scope", "_send", "_start", "begun", "status")
+    __slots__ = ("_hashed", "_no_body", "_scope", "_send", "_start", "_state", "begun", "status")
 
-    def __init__(self, scope: HTTPScope, send: Send, correlation_id: str) -> None:
+    def __init__(self, scope: HTTPScope, send: Send, state: dict[str, Any]) -> None:
         self._scope = scope
         self._send = send
-        self._correlation_id = correlation_id
+        self._state = state
         self._start: HTTPResponseStartEvent | None = None
+        self._hashed = False
         self._no_body = scope["method"] == "HEAD"
         self.begun = False
         self.status: int | None = None
@@ -117,22 +116,24 @@ class _Answer:
         """What the application sends instead of sending it itself."""
         if message["type"] == "http.response.start":
             headers = dict(message["headers"])
-            if self._is_hashed(message["status"], headers):
+            self._hashed = self._is_hashed(message["status"], headers)
+            if self._hashed or "settle" in self._state:
                 self._start = message
             else:
                 await self._begin(message, headers.get(b"etag"))
         elif message["type"] == "http.response.body":
             if self._start is not None:
-                await self._begin(
-                    self._start, None if message["more_body"] else _hash(message["body"])
-                )
+                if "settle" in self._state:
+                    await self._state["settle"](self._start, message)
+                whole = self._hashed and not message["more_body"]
+                await self._begin(self._start, _hash(message["body"]) if whole else None)
             await self._send(_body(b"", more=message["more_body"]) if self._no_body else message)
         else:
             await self._send(message)
 
     async def fail(self, error: Exception) -> None:
         """Answer with the problem of ``error``, when nothing was sent yet."""
-        problem = problem_of(error, self._correlation_id)
+        problem = problem_of(error, self._state["correlation_id"])
         body = msgspec.json.encode(problem)
         headers = [
             (b"content-type", PROBLEM_JSON.encode()),
@@ -148,30 +149,36 @@ class _Answer:
             status == HTTPStatus.OK
             and self._scope["method"] in {"GET", "HEAD"}
             and headers.get(b"content-type", b"").startswith(b"application/json")
+            # Who must not keep an answer has none to compare it with; and tokens come only once.
+            and headers.get(b"cache-control") != b"no-store"
         )
 
     async def _begin(self, start: HTTPResponseStartEvent, etag: bytes | None) -> None:
         """Send the start with the last of its headers; 304 if the client has the answer already."""
         self._start = None
-        status = start["status"]
-        headers = [
-            (name, _with_head(value) if name == b"allow" else value)
-            for name, value in start["headers"]
-        ]
+        status, headers = start["status"], [*start["headers"]]
         if etag is not None and self._is_known(etag):
             status, self._no_body = HTTPStatus.NOT_MODIFIED.value, True
             headers = [header for header in headers if header[0] not in _OF_THE_BODY]
-        ours = {
-            **_SECURITY_HEADERS,
-            b"x-correlation-id": self._correlation_id.encode(),
-            # What has an ETag its owner's browser may keep, and asks for again each time.
-            b"cache-control": b"private, no-cache" if etag else b"no-store",
-            **({b"etag": etag} if etag else {}),
-        }
-        theirs = dict(headers)
-        headers += [(name, value) for name, value in ours.items() if name not in theirs]
+        theirs = {name for name, _ in headers}
+        if b"allow" in theirs:
+            headers = [(n, _with_head(value) if n == b"allow" else value) for n, value in headers]
+        headers += [header for header in self._ours(etag) if header[0] not in theirs]
         self.begun, self.status = True, status
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
+
+    def _ours(self, etag: bytes | None) -> Headers:
+        """What every answer has, but for what it sets itself."""
+        ours = [
+            *_SECURITY_HEADERS,
+            (b"x-correlation-id", self._state["correlation_id"].encode()),
+            # What has an ETag its owner's browser may keep, and asks for again each time.
+            (b"cache-control", b"private, no-cache" if etag else b"no-store"),
+        ]
+        if etag:
+            ours.append((b"etag", etag))
+        allowance = self._state.get("allowance")
+        return ours if allowance is None else ours + rate_limit_headers(allowance)
 
     def _is_known(self, etag: bytes) -> bool:
         """Whether ``If-None-Match`` names it."""
@@ -180,6 +187,35 @@ class _Answer:
                 tags = {tag.strip().removeprefix(b"W/") for tag in value.split(b",")}
                 return b"*" in tags or etag in tags
         return False
+
+
+def rate_limit_headers(allowance: Allowance) -> Headers:
+    """What is left of the limit that the call counted against; times in seconds from now.
+
+    Source: draft-ietf-httpapi-ratelimit-headers-11, and the older names that clients know.
+    """
+    headers = _policy_headers(allowance.policy, allowance.limit)
+    remaining = allowance.remaining
+    if remaining is None:
+        return headers
+    reset = math.ceil(allowance.reset_after.total_seconds())
+    return [
+        *headers,
+        (b"x-rate-limit-remaining", b"%d" % remaining),
+        (b"x-rate-limit-reset", b"%d" % reset),
+        (b"ratelimit", b'"%s";r=%d;t=%d' % (allowance.policy.encode(), remaining, reset)),
+    ]
+
+
+@lru_cache(maxsize=64)  # an admin can change them, but not so often
+def _policy_headers(policy: Policy, limit: Limit) -> Headers:
+    return [
+        (b"x-rate-limit-limit", b"%d" % limit.limit),
+        (
+            b"ratelimit-policy",
+            b'"%s";q=%d;w=%d' % (policy.encode(), limit.limit, limit.window_seconds),
+        ),
+    ]
 
 
 def _hash(body: bytes) -> bytes:

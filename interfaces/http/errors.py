@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
@@ -19,21 +20,35 @@ from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.openapi.datastructures import ResponseSpec
 from msgspec import UNSET, UnsetType
 
-from application.accounts import WrongCredentials
+from application.accounts import NoPassword, WrongPassword
+from application.admission import TooOften
 from application.ports import (
+    BadPlexToken,
     CatalogueUnavailable,
     CommandIdReused,
+    Forgotten,
     HasherBusy,
+    NoAccessToServer,
+    PlexUnavailable,
     PortError,
     Retriable,
     StoreBusy,
     StoreUnavailable,
+    UnknownPin,
     UnknownTitle,
     UnreadableStream,
 )
-from domain.accounts import AccountExists
+from application.ports.idempotency import IdempotencyKeyReused
+from application.sign_in import WrongCredentials
+from domain.accounts import AccountExists, AccountIsSuspended, UnknownAccount
+from domain.alerts import UnknownAlert
+from domain.api_keys import UnknownApiKey, WrongExpiry
+from domain.installation import WrongSetupToken
 from domain.kernel import DomainError
 from domain.media_requests import AlreadyRequested, NotRequested, UnknownSeasons
+from domain.rate_limits import LimitOutOfRange, LocksAdminsOut, WindowOutOfRange
+from domain.sessions import SessionOver, SignInUsed, UnknownSession
+from interfaces.doors import Doors
 from interfaces.input import FieldError, Invalid, MalformedJson
 from interfaces.views import PartView
 
@@ -55,6 +70,16 @@ class Unauthenticated(Refusal):
 
 class Forbidden(Refusal):
     """The caller is known, and may not do this."""
+
+
+class CrossSite(Refusal):
+    """A browser sent its cookies, and perhaps not on behalf of our own page."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "With cookies, a change needs the value of the cookie “medianest_csrf” in the header"
+            " “X-Csrf-Token”."
+        )
 
 
 class NotJson(Refusal):
@@ -126,20 +151,42 @@ KINDS: dict[type[Exception], Kind] = {
     # Who asks
     Unauthenticated: Kind("unauthenticated", "Not signed in", 401),
     WrongCredentials: Kind("wrong-credentials", "Wrong e-mail address or password", 401),
+    SessionOver: Kind("session-over", "The session is over", 401),
+    BadPlexToken: Kind("bad-plex-token", "Plex does not know the token", 401),
+    WrongSetupToken: Kind("wrong-setup-token", "Wrong set-up token", 401),
     Forbidden: Kind("forbidden", "Not allowed", 403),
+    CrossSite: Kind("csrf-token-missing", "Not sent by our own page", 403),
+    WrongPassword: Kind("wrong-password", "Wrong password", 403),
+    AccountIsSuspended: Kind("account-suspended", "The account is suspended", 403),
+    NoAccessToServer: Kind("no-access-to-server", "No access to the Plex server", 403),
+    TooOften: Kind("too-many-requests", "Too many requests", 429),
     # What the domain refuses
     AlreadyRequested: Kind("already-requested", "Already requested", 409),
     UnknownSeasons: Kind("unknown-seasons", "No such season", 400),
     NotRequested: Kind("unknown-request", "No such request", 404),
     AccountExists: Kind("account-exists", "The account exists", 409),
+    NoPassword: Kind("no-password", "The account has no password", 409),
+    SignInUsed: Kind("sign-in-used", "Already signed in", 409),
+    UnknownAccount: Kind("unknown-account", "No such account", 404),
+    Forgotten: Kind("unknown-account", "No such account", 404),
+    UnknownAlert: Kind("unknown-alert", "No such alert", 404),
+    UnknownSession: Kind("unknown-session", "No such session", 404),
+    UnknownApiKey: Kind("unknown-api-key", "No such API key", 404),
+    UnknownPin: Kind("unknown-pin", "No such Plex PIN", 404),
+    LimitOutOfRange: Kind("limit-out-of-range", "No such limit", 400),
+    WindowOutOfRange: Kind("window-out-of-range", "No such window", 400),
+    LocksAdminsOut: Kind("locks-admins-out", "No admin could get in", 400),
+    WrongExpiry: Kind("validation", "Something in the request is wrong", 400),
     # What the world does not do
     UnknownTitle: Kind("unknown-title", "No such title", 404),
     CatalogueUnavailable: Kind(
         "catalogue-unavailable", "The catalogue is away", 503, retry_after=10
     ),
+    PlexUnavailable: Kind("plex-unavailable", "Plex is away", 503, retry_after=10),
     StoreBusy: Kind("busy", "Too much at once", 503, retry_after=1),
     StoreUnavailable: Kind("store-unavailable", "The database is away", 503, retry_after=5),
     HasherBusy: Kind("sign-in-busy", "Too many sign-ins at once", 503, retry_after=1),
+    IdempotencyKeyReused: Kind("idempotency-key-reused", "The idempotency key is taken", 422),
     CommandIdReused: Kind("command-id-reused", "The command id is taken", 422),
     # No client can mend it by asking otherwise, so it is our error, though a known one.
     UnreadableStream: Kind("newer-version", "Written by a newer version", 500),
@@ -148,6 +195,10 @@ KINDS: dict[type[Exception], Kind] = {
     Exception: INTERNAL_ERROR,
 }
 
+AT_THE_DOOR = (TooOften, StoreUnavailable, UnreadableStream)
+"""What every counted route may answer before it is entered."""
+NOT_LET_IN = (Unauthenticated, Forbidden, CrossSite, *AT_THE_DOOR)
+"""What every route for people with an account may answer before it is entered."""
 BAD_BODY = (MalformedJson, Invalid, CutOff, RequestEntityTooLarge, NotJson)
 """What every route with a body refuses."""
 
@@ -219,6 +270,10 @@ def _errors(error: Exception) -> tuple[FieldError, ...] | UnsetType:
             return error.errors
         case UnknownSeasons():
             return (FieldError("seasons", str(error)),)
+        case LimitOutOfRange() | WindowOutOfRange() | LocksAdminsOut():
+            return (FieldError(error.field, str(error)),)
+        case WrongExpiry():
+            return (FieldError("expiresAt", str(error)),)
         case _:
             return UNSET
 
@@ -230,7 +285,9 @@ def _existing(error: Exception) -> Existing | UnsetType:
 
 
 def _retry_after(error: Exception, kind: Kind) -> int | UnsetType:
-    told: timedelta | None = error.retry_after if isinstance(error, Retriable) else None
+    told: timedelta | None = None
+    if isinstance(error, Retriable | TooOften):
+        told = error.retry_after
     if told is not None:
         return max(1, math.ceil(told.total_seconds()))
     return UNSET if kind.retry_after is None else kind.retry_after
@@ -252,9 +309,12 @@ def headers_of(error: Exception, problem: Problem) -> dict[str, str]:
 
 def answer_problem(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
     """The answer to a request that raised; what nobody expected is logged with its traceback."""
+    doors: Doors = request.app.state["doors"]
     problem = problem_of(error, request.scope["state"]["correlation_id"])
     if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR:
-        log.error("request failed", exc_info=error)
+        log.error("request failed", route=request.scope["path_template"], exc_info=error)
+    elif isinstance(error, TooOften):
+        doors.metrics.call_refused(error.allowance.policy)
     return Response(
         problem,
         status_code=problem.status,
@@ -263,17 +323,27 @@ def answer_problem(request: Request[Any, Any, Any], error: Exception) -> Respons
     )
 
 
+@dataclass
+class ProblemSpec(ResponseSpec):
+    """What OpenAPI is told of one status: the ``kinds`` of problem that have it."""
+
+    kinds: tuple[Kind, ...] = ()
+
+
 def refusals(*errors: type[Exception]) -> dict[int, ResponseSpec]:
     """The problems of one route, for its OpenAPI description; every route may fail as well."""
     by_status: dict[int, list[Kind]] = {}
-    for kind in (*(KINDS[error] for error in errors), INTERNAL_ERROR):
+    for kind in dict.fromkeys((*(KINDS[error] for error in errors), INTERNAL_ERROR)):
         by_status.setdefault(kind.status, []).append(kind)
-    return {
-        status: ResponseSpec(
-            Problem,
-            generate_examples=False,
-            description="; ".join(f"`{kind.type}`: {kind.title}" for kind in kinds),
-            media_type=PROBLEM_JSON,
-        )
-        for status, kinds in sorted(by_status.items())
-    }
+    return {status: problem_spec(*kinds) for status, kinds in sorted(by_status.items())}
+
+
+def problem_spec(*kinds: Kind) -> ProblemSpec:
+    """The answer of ``kinds``, which all have one status."""
+    return ProblemSpec(
+        Problem,
+        generate_examples=False,
+        description="; ".join(f"`{kind.type}`: {kind.title}" for kind in kinds),
+        media_type=PROBLEM_JSON,
+        kinds=kinds,
+    )

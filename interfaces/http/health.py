@@ -6,8 +6,10 @@ from typing import Literal
 import msgspec
 from litestar import get
 
+from domain.permissions import Action
 from interfaces.http.call import Call, NoQuery
 from interfaces.http.errors import NotReady, refusals
+from interfaces.http.openapi import ETAG, NOT_MODIFIED
 from interfaces.input import Invalid
 from interfaces.views import PartView
 
@@ -25,14 +27,26 @@ class Ready(msgspec.Struct, frozen=True):
     ready: Literal[True] = True
 
 
-@get("/health/live", summary="Is it up?", responses=refusals(Invalid))
+@get(
+    "/health/live",
+    summary="Is it up?",
+    opt={"action": Action.LOOK_FROM_OUTSIDE},
+    response_headers=[ETAG],
+    responses=NOT_MODIFIED | refusals(Invalid),
+)
 async def live(request: Call) -> Live:
     """Whether the process answers; a process that does not wants a restart."""
     request.query(NoQuery)
     return Live()
 
 
-@get("/health/ready", summary="Can it work?", responses=refusals(Invalid, NotReady))
+@get(
+    "/health/ready",
+    summary="Can it work?",
+    opt={"action": Action.LOOK_FROM_OUTSIDE},
+    response_headers=[ETAG],
+    responses=NOT_MODIFIED | refusals(Invalid, NotReady),
+)
 async def ready(request: Call) -> Ready:
     """Asks every part now. A 503 names the parts under ``parts`` too."""
     request.query(NoQuery)

@@ -2,6 +2,7 @@
 
 from litestar import get
 
+from domain.permissions import Action
 from interfaces.http.call import Call
 from interfaces.http.errors import UpgradeRequired, refusals
 
@@ -9,6 +10,7 @@ from interfaces.http.errors import UpgradeRequired, refusals
 @get(
     "/ws",
     summary="Live events (WebSocket)",
+    opt={"action": Action.LOOK_FROM_OUTSIDE},
     status_code=101,
     responses=refusals(UpgradeRequired),
 )
@@ -16,7 +18,8 @@ async def upgrade(request: Call) -> None:
     """Speaks WebSocket, with JSON text messages.
 
     The access token comes in `Authorization`, in the subprotocol pair
-    `medianest.v1, bearer.<token>`, or within 5 s as `{"type": "authenticate", "token": "…"}`.
+    `medianest.v1, bearer.<token>`, or within 5 s as `{"type": "authenticate", "token": "…"}`; an
+    API key with the scope `read` comes in `X-Api-Key`. Cookies sign nobody in here.
     Then `{"type": "subscribe", "topics": ["requests"], "from": 42}` is answered by
     `{"type": "subscribed", "topics": ["requests"], "position": 42}`, and messages
     `{"type": "mediaRequestUpdate", "position": 43, "at": "…", "data": {…}}` follow: with `from`

@@ -1,10 +1,8 @@
 """Asking for films and series, and seeing what became of it."""
 
-import base64
-import binascii
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 import msgspec
@@ -16,11 +14,9 @@ from application.media_requests import Wish
 from application.ports import (
     CatalogueUnavailable,
     StoreBusy,
-    StoreUnavailable,
     UnknownTitle,
     UnreadableStream,
 )
-from domain.accounts import Role
 from domain.catalog import tag_of
 from domain.kernel import Event, History, Recorded
 from domain.media_requests import (
@@ -31,13 +27,13 @@ from domain.media_requests import (
     RequestStatus,
     UnknownSeasons,
 )
-from interfaces.http.authentication import require_own
-from interfaces.http.call import Call, Position, ReadQuery
+from domain.permissions import Action, Whose
+from interfaces.http.call import Call, ReadQuery
+from interfaces.http.cursors import Cursor, cursor_of, position_of
 from interfaces.http.errors import (
     BAD_BODY,
-    Forbidden,
+    NOT_LET_IN,
     ReadModelBehind,
-    Unauthenticated,
     refusals,
     request_href,
 )
@@ -64,6 +60,16 @@ class MediaWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=
     is4k: bool = False
     note: Annotated[str, Meta(max_length=500, pattern=NO_NUL)] | None = None
 
+    RULES: ClassVar[Any] = {
+        "oneOf": [
+            {
+                "title": "A film",
+                "properties": {"mediaType": {"const": "movie"}, "seasons": {"type": "null"}},
+            },
+            {"title": "A series", "properties": {"mediaType": {"const": "tv"}}},
+        ]
+    }
+
 
 class ListQuery(ReadQuery, frozen=True):
     """Which requests to list, newest first. ``cursor`` is the ``nextCursor`` of the last page."""
@@ -71,12 +77,12 @@ class ListQuery(ReadQuery, frozen=True):
     status: RequestStatus | None = None
     media_type: MediaType | None = None
     requested_by: UUID | None = None
-    cursor: str | None = None
+    cursor: Cursor | None = None
     limit: Annotated[int, Meta(ge=1, le=100)] = 20
 
 
 class MediaRequestPage(msgspec.Struct, frozen=True, rename="camel"):
-    """One page of requests. No ``next_cursor`` means that it is the last."""
+    """One page of requests. On the last, ``next_cursor`` is null."""
 
     items: Sequence[MediaRequestView]
     next_cursor: str | None
@@ -103,17 +109,17 @@ class MediaRequestHistory(msgspec.Struct, frozen=True):
 @post(
     "/media/request",
     summary="Ask for a film or a series",
+    opt={"action": Action.REQUEST_MEDIA},
     response_headers=[LOCATION, X_POSITION],
     responses=refusals(
         *BAD_BODY,
         UnknownSeasons,
-        Unauthenticated,
         UnknownTitle,
         AlreadyRequested,
         CatalogueUnavailable,
         StoreBusy,
-        StoreUnavailable,
         UnreadableStream,
+        *NOT_LET_IN,
     ),
 )
 async def request_media(request: Call, data: JSONBody[MediaWish]) -> Response[MediaRequestView]:
@@ -141,20 +147,20 @@ async def request_media(request: Call, data: JSONBody[MediaWish]) -> Response[Me
 @get(
     "/media/requests",
     summary="List requests",
+    opt={"action": Action.SEE_REQUEST},
     operation_class=asks(ListQuery),
     response_headers=[ETAG],
-    responses=NOT_MODIFIED
-    | refusals(Invalid, Unauthenticated, Forbidden, StoreUnavailable, ReadModelBehind),
+    responses=NOT_MODIFIED | refusals(Invalid, ReadModelBehind, *NOT_LET_IN),
 )
 async def list_requests(request: Call) -> MediaRequestPage:
     """One's own requests, newest first; those of everybody for admins."""
     query = request.query(ListQuery)
     caller = request.caller
     requested_by = query.requested_by
-    if caller.role is not Role.ADMIN:
+    if Whose.OTHERS not in caller.reach(request.action):
         requested_by = requested_by or caller.account_id
-        require_own(caller, requested_by)
-    before = None if query.cursor is None else _position_of(query.cursor)
+        request.require(requested_by)
+    before = position_of(query.cursor)
     await request.shown(query, MEDIA_REQUESTS.table)
     rows = await request.doors.request_queries.page(
         RequestFilter(query.status, query.media_type, requested_by),
@@ -164,19 +170,17 @@ async def list_requests(request: Call) -> MediaRequestPage:
     shown, more = rows[: query.limit], rows[query.limit :]
     return MediaRequestPage(
         [view_of(row) for row in shown],
-        _cursor_of(shown[-1].requested_position) if more else None,
+        cursor_of(shown[-1].requested_position) if more else None,
     )
 
 
 @get(
     "/media/requests/{request_id:uuid}",
     summary="One request",
+    opt={"action": Action.SEE_REQUEST},
     operation_class=asks(ReadQuery),
     response_headers=[ETAG],
-    responses=NOT_MODIFIED
-    | refusals(
-        Invalid, Unauthenticated, Forbidden, NotRequested, StoreUnavailable, ReadModelBehind
-    ),
+    responses=NOT_MODIFIED | refusals(Invalid, NotRequested, ReadModelBehind, *NOT_LET_IN),
 )
 async def show_request(request: Call, request_id: FromPath[UUID]) -> MediaRequestView:
     """A request of one's own, or any for admins."""
@@ -184,17 +188,17 @@ async def show_request(request: Call, request_id: FromPath[UUID]) -> MediaReques
     row = await request.doors.request_queries.find(request_id)
     if row is None:
         raise NotRequested
-    require_own(request.caller, row.requested_by)
+    request.require(row.requested_by)
     return view_of(row)
 
 
 @get(
     "/media/requests/{request_id:uuid}/history",
     summary="What happened to a request",
+    opt={"action": Action.SEE_REQUEST},
     operation_class=asks(ReadQuery),
     response_headers=[ETAG],
-    responses=NOT_MODIFIED
-    | refusals(Invalid, Unauthenticated, Forbidden, NotRequested, StoreUnavailable),
+    responses=NOT_MODIFIED | refusals(Invalid, NotRequested, *NOT_LET_IN),
 )
 async def show_history(request: Call, request_id: FromPath[UUID]) -> MediaRequestHistory:
     """Every event in order: who, when, and what."""
@@ -203,7 +207,7 @@ async def show_history(request: Call, request_id: FromPath[UUID]) -> MediaReques
     row = row_after(history[:1])
     if row is None:
         raise NotRequested
-    require_own(request.caller, row.requested_by)
+    request.require(row.requested_by)
     return MediaRequestHistory(_entries(history))
 
 
@@ -222,19 +226,3 @@ def _entry(recorded: Recorded[Any]) -> HistoryEntry:
         words=in_words(recorded.event),
         data=public_data(event),
     )
-
-
-def _cursor_of(position: int) -> str:
-    """Opaque, so that what it means may change."""
-    return base64.urlsafe_b64encode(str(position).encode()).decode().rstrip("=")
-
-
-def _position_of(cursor: str) -> int:
-    try:
-        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
-        return msgspec.json.decode(
-            base64.b64decode(padded, altchars=b"-_", validate=True),
-            type=Position,
-        )
-    except (UnicodeEncodeError, binascii.Error, msgspec.DecodeError):
-        raise Invalid([FieldError("cursor", "Must be the nextCursor of a page.")]) from None

@@ -2,17 +2,19 @@
 
 import asyncio
 from collections.abc import Collection
+from contextlib import suppress
 from datetime import timedelta
 
 import msgspec
 import structlog
 from litestar.types import Receive, Send, WebSocketScope
 
-from application.ports import Caller
-from domain.accounts import Role
+from application.admission import Credentials
+from application.standings import Caller
+from domain.permissions import Action
 from interfaces.doors import Doors
-from interfaces.http.authentication import bearer_token
-from interfaces.realtime.messages import FOR_ADMINS, Messages, Topic, frame_of
+from interfaces.http.entrance import credentials_of
+from interfaces.realtime.messages import ACTIONS, Messages, Topic, frame_of
 from interfaces.realtime.outlet import Outlet
 from interfaces.realtime.protocol import (
     SUBPROTOCOL,
@@ -78,8 +80,8 @@ class Connection:
         try:
             await self._accept(scope, correlation_id)
             caller = self.caller = await self._sign_in(scope)
-            left = (caller.expires_at - self._doors.clock()).total_seconds()
-            async with asyncio.timeout(left), asyncio.TaskGroup() as tasks:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._end_with_session(caller))
                 tasks.create_task(self._outlet.watch())
                 tasks.create_task(self._ping())
                 tasks.create_task(self._stop_when_draining())
@@ -88,8 +90,6 @@ class Connection:
             return None
         except Closing as closing:
             return closing
-        except TimeoutError:
-            return Closing(CloseCode.UNAUTHENTICATED, "The token has expired.")
         except ExceptionGroup as group:
             return _verdict(group)
 
@@ -111,20 +111,29 @@ class Connection:
 
         A refusal comes after the handshake, since a browser learns of no other kind.
         """
-        token = bearer_token(scope["headers"]) or next(
-            (
-                offered.removeprefix(_BEARER)
-                for offered in scope["subprotocols"]
-                if offered.startswith(_BEARER)
-            ),
-            None,
-        )
-        if token is None:
-            token = await self._first_message()
-        caller = self._doors.tokens.read(token)
+        shown = _shown(scope) or Credentials(access_token=await self._first_message())
+        caller = await self._doors.admission.identify(shown)
         if caller is None:
             raise Closing(CloseCode.UNAUTHENTICATED, "The token is not valid.")
+        if not caller.reach(Action.FOLLOW_EVENTS):
+            raise Closing(CloseCode.FORBIDDEN, "Not allowed.")
         return caller
+
+    async def _end_with_session(self, caller: Caller) -> None:
+        """End when the session does, or when its rights are no longer what they were."""
+        standings = self._doors.standings
+        with standings.watching(caller) as changed:
+            while True:
+                changed.clear()
+                now = await standings.still(caller)
+                if now is None:
+                    raise Closing(CloseCode.UNAUTHENTICATED, "The session is over.")
+                if now.role is not caller.role:
+                    raise Closing(CloseCode.UNAUTHENTICATED, "Your rights have changed.")
+                left = (now.expires_at - self._doors.clock()).total_seconds()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(left):
+                        await changed.wait()
 
     async def _first_message(self) -> str:
         try:
@@ -154,9 +163,10 @@ class Connection:
 
     async def _start(self, wish: Subscribe, caller: Caller) -> int:
         """The position behind which the client's messages begin."""
-        refused = FOR_ADMINS.intersection(wish.topics)
-        if refused and caller.role is not Role.ADMIN:
-            raise Closing(CloseCode.FORBIDDEN, f"For admins only: {', '.join(sorted(refused))}.")
+        refused = sorted(topic for topic in wish.topics if not caller.reach(ACTIONS[topic]))
+        if refused:
+            why = "For admins only" if caller.scopes is None else "Not with this API key"
+            raise Closing(CloseCode.FORBIDDEN, f"{why}: {', '.join(refused)}.")
         feed = self._doors.feed
         if wish.position is None:
             return feed.head
@@ -197,6 +207,20 @@ class Connection:
             return _decoder.decode(text)
         except (msgspec.DecodeError, RecursionError) as refused:
             raise Closing(CloseCode.BAD_MESSAGE, f"Bad message: {refused}") from None
+
+
+def _shown(scope: WebSocketScope) -> Credentials | None:
+    """What the handshake shows of who the client is: a header, else a subprotocol.
+
+    Cookies do not count, since a browser adds them whichever site has opened the socket.
+    """
+    shown, by_cookie = credentials_of(scope)
+    if not by_cookie and (shown.access_token or shown.api_key):
+        return shown
+    for offered in scope["subprotocols"]:
+        if offered.startswith(_BEARER):
+            return Credentials(access_token=offered.removeprefix(_BEARER))
+    return None
 
 
 def _verdict(group: ExceptionGroup[Exception]) -> Closing | None:

@@ -16,11 +16,11 @@ import msgspec
 from litestar.types import WebSocketSendEvent
 
 from application.media_requests import MediaRequests
-from application.ports import Caller
-from domain.accounts import Role
+from application.standings import Caller
 from domain.catalog import tag_of
 from domain.kernel import Event, Recorded
 from domain.media_requests import MediaRequested, NotRequested, media_requests
+from domain.permissions import Action, Whose
 from interfaces.views import public_data, row_after, view_of
 from projections.media_requests import MediaRequestRow
 
@@ -44,7 +44,15 @@ class Topic(StrEnum):
     AUDIT = "audit"
 
 
-FOR_ADMINS = frozenset({Topic.AUDIT})
+ACTIONS: dict[Topic, Action] = {
+    Topic.REQUESTS: Action.FOLLOW_EVENTS,
+    Topic.DOWNLOADS: Action.FOLLOW_EVENTS,
+    Topic.SERVICES: Action.FOLLOW_EVENTS,
+    Topic.ALERTS: Action.FOLLOW_EVENTS,
+    Topic.NOTIFICATIONS: Action.FOLLOW_EVENTS,
+    Topic.AUDIT: Action.AUDIT,
+}
+"""What listening to each topic is, by which the table of permissions says whose events one gets."""
 
 
 def frame_of(message: msgspec.Struct) -> WebSocketSendEvent:
@@ -65,7 +73,10 @@ class Message(msgspec.Struct, frozen=True):
         """Whether the caller wants it and may see it."""
         if self.topic not in topics:
             return False
-        return self.to_admins if caller.role is Role.ADMIN else caller.account_id == self.owner
+        whose = caller.reach(ACTIONS[self.topic])
+        if Whose.OTHERS in whose:
+            return self.to_admins
+        return Whose.OWN in whose and caller.account_id == self.owner
 
 
 class Envelope(msgspec.Struct, frozen=True):

@@ -39,7 +39,7 @@ class LiveSockets:
             await send({"type": "websocket.close", "code": 1000, "reason": None})
             return
         started = perf_counter()
-        correlation_id = correlation_id_of(scope["headers"], self._doors.ids)
+        correlation_id = correlation_id_of(scope["headers"])
         clear_contextvars()
         bind_contextvars(correlation_id=correlation_id)
         connection = Connection(

@@ -1,14 +1,19 @@
 """A house of its own for each test, and the people in it."""
 
+from collections.abc import Generator
+
 import pytest
 
 from domain.accounts import Role
+from infrastructure.errors.noting import noting
 from tests.interfaces.house import House, Person
 
 
 @pytest.fixture
-def house() -> House:
-    return House()
+def house() -> Generator[House]:
+    house = House()
+    with noting(house.errors.note):
+        yield house
 
 
 @pytest.fixture

@@ -1,37 +1,56 @@
 """A whole house in memory behind its doors, for tests of what people reach."""
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any, cast
 from uuid import UUID
 
 import httpx
-import msgspec
 
-from application.accounts import Accounts
+from application.alerts import Alerts
 from application.effects import ForwardRequest, Job
-from application.execute import Context, Executor
 from application.media_requests import MediaRequests
 from application.ports import Title
-from domain.accounts import Role
 from domain.media_requests import Media, MediaType
-from infrastructure.security import JwtAccessTokens
+from infrastructure.metrics import PrometheusMetrics
 from interfaces.doors import Doors
 from interfaces.http.app import Application, build_app
 from interfaces.views import PartView
 from tests.fakes import (
-    FoldedRequests,
     InMemoryCatalogue,
-    InMemoryEventStore,
+    InMemoryErrors,
     InMemoryForwarder,
-    PlainHasher,
+    InMemoryIdempotencyKeys,
     new_id,
-    now,
 )
+from tests.folded import (
+    FoldedAccounts,
+    FoldedActivity,
+    FoldedAlerts,
+    FoldedApiKeys,
+    FoldedProgress,
+    FoldedRateLimits,
+    FoldedRequests,
+    FoldedSessions,
+)
+from tests.people import AT_HOME, PASSWORD, SECRET, UNLIMITED, People, Person, context
+
+__all__ = [
+    "AT_HOME",
+    "MATRIX",
+    "PASSWORD",
+    "SECRET",
+    "SEVERANCE",
+    "UNLIMITED",
+    "Healthy",
+    "House",
+    "Person",
+    "context",
+    "film",
+    "series",
+]
 
 MATRIX = Media(MediaType.MOVIE, 603)
 SEVERANCE = Media(MediaType.TV, 95396)
-PASSWORD = "correct horse battery staple"
 
 
 class Healthy:
@@ -48,27 +67,14 @@ class Healthy:
         return self.parts
 
 
-class Person(msgspec.Struct, frozen=True):
-    """Somebody who is signed in."""
-
-    id: UUID
-    email: str
-    token: str
-
-    @property
-    def headers(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.token}"}
-
-
-class House:
+class House(People):
     """The use cases on players in memory, and the application in front of them."""
 
     def __init__(self) -> None:
+        super().__init__()
         films = {
             Media(MediaType.MOVIE, number): Title(f"Film {number}") for number in range(1, 600)
         }
-        self.store = InMemoryEventStore()
-        self.requests = FoldedRequests(self.store)
         self.catalogue = InMemoryCatalogue(
             films
             | {
@@ -77,24 +83,67 @@ class House:
             }
         )
         self.forwarder = InMemoryForwarder()
-        self.hasher = PlainHasher()
         self.health = Healthy()
-        self.tokens = JwtAccessTokens("a secret of this test only", now)
-        executor = Executor(self.store, now, new_id)
-        self.use_cases = MediaRequests(executor, self.store, self.catalogue, self.forwarder, now)
-        self.accounts = Accounts(executor, self.hasher, self.tokens)
-        self.doors = Doors(
+        self.idempotency = InMemoryIdempotencyKeys()
+        self.errors = InMemoryErrors()
+        self.metrics = PrometheusMetrics()
+        self.use_cases = MediaRequests(
+            self.executor, self.store, self.catalogue, self.forwarder, self.clock
+        )
+        self._look()
+        self.doors = self._doors()
+        self.app: Application = build_app(self.doors)
+
+    def _look(self) -> None:
+        """What production reads from tables is folded from the store here."""
+        self.requests = FoldedRequests(self.store)
+        self.account_list = FoldedAccounts(self.store)
+        self.session_list = FoldedSessions(self.store, self.account_list)
+        self.api_key_list = FoldedApiKeys(self.store)
+        self.activity = FoldedActivity(self.store)
+        self.limit_list = FoldedRateLimits(self.store)
+        self.alert_list = FoldedAlerts(self.store)
+
+    def _doors(self) -> Doors:
+        return Doors(
+            admission=self.admission,
+            standings=self.standings,
+            rate_limits=self.rate_limits,
+            pseudonym=self.pseudonym,
+            sign_in=self.sign_in,
+            setup=self.setup,
             accounts=self.accounts,
+            api_keys=self.api_keys,
+            alerts=Alerts(self.executor, self.store, self.clock),
             media_requests=self.use_cases,
             request_queries=self.requests,
-            tokens=self.tokens,
+            account_queries=self.account_list,
+            session_queries=self.session_list,
+            api_key_queries=self.api_key_list,
+            activity_queries=self.activity,
+            rate_limit_queries=self.limit_list,
+            alert_queries=self.alert_list,
+            error_log=self.errors,
+            personal_data=self.personal_data,
+            last_uses=self.last_uses,
+            idempotency=self.idempotency,
             feed=self.store,
-            progress=self.requests,
+            progress=FoldedProgress(
+                self.requests,
+                self.account_list,
+                self.session_list,
+                self.api_key_list,
+                self.activity,
+                self.limit_list.limits,
+                self.limit_list.refused,
+                self.alert_list,
+            ),
             health=self.health,
-            clock=now,
+            metrics=self.metrics,
+            exposition=self.metrics,
+            clock=self.clock,
             ids=new_id,
         )
-        self.app: Application = build_app(self.doors)
 
     def client(self, person: Person | None = None) -> httpx.AsyncClient:
         """A client of the API, signed in as ``person``."""
@@ -104,24 +153,10 @@ class House:
             headers=person.headers if person else {},
         )
 
-    async def person(self, email: str, role: Role = Role.USER) -> Person:
-        """Open an account and sign in."""
-        account_id = await self.accounts.open_account(email, PASSWORD, role, context("system:test"))
-        return Person(account_id, email, self.tokens.issue(account_id, role).token)
-
-    def token_for(self, person: Person, role: Role, lifetime: timedelta) -> str:
-        """Another token of the person, of another lifetime."""
-        tokens = JwtAccessTokens("a secret of this test only", now, lifetime=lifetime)
-        return tokens.issue(person.id, role).token
-
     async def forward(self, request_id: UUID) -> None:
         """Let Overseerr be told, as a worker would."""
         effect = ForwardRequest(request_id)
         await self.use_cases.forward_request(effect, Job(new_id(), effect, "test", new_id()))
-
-
-def context(actor: str) -> Context:
-    return Context(actor, "test", new_id())
 
 
 def film(tmdb_id: int = 603, **more: Any) -> dict[str, Any]:

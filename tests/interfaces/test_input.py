@@ -70,6 +70,22 @@ def test_json_is_read_strictly_and_a_query_string_is_not() -> None:
     assert read_query([("limit", "5")], ListQuery).limit == 5
 
 
+@pytest.mark.parametrize("number", ["603.0", "6.03e2", "603"])
+def test_a_whole_number_may_be_written_with_a_point(number: str) -> None:
+    """JSON Schema, in which our document tells what is taken, knows no difference."""
+    body = f'{{"mediaType": "movie", "tmdbId": {number}, "seasons": null}}'
+    assert read_json(body, MediaWish).tmdb_id == 603
+    assert "tmdbId" in faults(body.replace(number, "603.5"), MediaWish)
+
+
+@pytest.mark.parametrize("depth", [10, 500, 990, 2_000])
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
+def test_however_deep_it_is_nested_it_is_refused(opening: str, closing: str, depth: int) -> None:
+    body = f'{{"title": {opening * depth}1{closing * depth}}}'
+    with pytest.raises((Invalid, MalformedJson)):
+        read_json(body, MediaWish)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -101,6 +117,28 @@ def test_every_wrong_query_parameter_is_named() -> None:
         "page": "Is not known here.",
         "cursor": "Must be given only once.",
     }
+
+
+@pytest.mark.parametrize("text", ["null", "NULL"])
+def test_a_query_string_has_no_null(text: str) -> None:
+    pairs = [(name, text) for name in ("status", "after", "cursor", "limit")]
+    with pytest.raises(Invalid) as refused:
+        read_query(pairs, ListQuery)
+    assert {error.field: error.message for error in refused.value.errors} == {
+        "status": "Must be one of: pending, forwarded, failed.",
+        "after": "Must be a whole number, 0 to 9223372036854775807.",
+        "cursor": "Must be the nextCursor of a page.",
+        "limit": "Must be a whole number, 1 to 100.",
+    }
+
+
+def test_a_text_of_a_query_string_may_be_null() -> None:
+    class Search(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+        title: str
+        max_year: int | None = None
+        page: int = 1
+
+    assert read_query([("title", "null"), ("page", "2")], Search) == Search("null", page=2)
 
 
 def test_a_repeated_parameter_is_refused_even_when_each_value_is_right() -> None:

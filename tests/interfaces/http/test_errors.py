@@ -21,6 +21,7 @@ from application.ports import (
 )
 from domain.accounts import AccountExists
 from domain.kernel import DomainError
+from domain.rate_limits import RecordedJustNow
 from interfaces.http.errors import (
     INTERNAL_ERROR,
     KINDS,
@@ -39,8 +40,8 @@ MODULES_THAT_DEFINE_ERRORS = (
     domain.accounts,
     domain.media_requests,
 )
-STAY_INSIDE = {VersionConflict, ForwardingFailure}
-"""The executor retries the one, the worker records the other."""
+STAY_INSIDE = {VersionConflict, ForwardingFailure, RecordedJustNow}
+"""The executor retries the first, the worker records the second, the last is told later."""
 
 
 def descendants(cls: type[Exception]) -> Iterator[type[Exception]]:
@@ -60,7 +61,7 @@ def test_every_error_a_client_can_meet_has_a_row_of_its_own(family: type[Excepti
 
 
 def test_every_kind_has_a_slug_of_its_own() -> None:
-    slugs = [kind.type for kind in KINDS.values()]
+    slugs = [kind.type for kind in {*KINDS.values()}]
     assert len(slugs) == len(set(slugs))
     assert all(slug == slug.lower() and " " not in slug for slug in slugs)
 
@@ -183,6 +184,7 @@ async def test_a_body_that_is_cut_off_is_no_error_of_ours(house: House, alice: P
         "method": "POST",
         "path": "/api/v1/media/request",
         "query_string": b"",
+        "client": None,
         "headers": [(b"authorization", f"Bearer {alice.token}".encode())],
     }
     await house.app(scope, receive, send)  # pyright: ignore[reportArgumentType] - a bare scope

@@ -1,9 +1,15 @@
 import re
 from collections.abc import Iterator
 from typing import Any
+from uuid import uuid4
 
 import pytest
+import schemathesis
+from litestar import Litestar
+from litestar.routes import HTTPRoute
 
+from interfaces.http.app import ROUTES
+from interfaces.http.call import Call
 from tests.interfaces.house import House
 from tests.interfaces.problems import problem, wrong_fields
 
@@ -39,11 +45,24 @@ def references(node: Any) -> Iterator[str]:
 
 async def test_the_document_holds_together(document: dict[str, Any]) -> None:
     assert document["openapi"].startswith("3.1")
-    schemas = document["components"]["schemas"]
+    schemathesis.openapi.from_dict(document).validate()
     for reference in references(document):
-        assert reference.removeprefix("#/components/schemas/") in schemas
+        _, kind, name = reference.removeprefix("#/").split("/")
+        assert name in document["components"][kind], reference
     names = [operation["operationId"] for _, _, operation in operations(document)]
-    assert len(names) == len(set(names)) == 9
+    assert len(names) == len(set(names))
+
+
+async def test_every_route_that_can_be_reached_is_in_the_document(document: dict[str, Any]) -> None:
+    told = {(path, method.upper()) for path, method, _ in operations(document)}
+    app = Litestar(ROUTES, request_class=Call, openapi_config=None)
+    routes = {
+        (route.path_format, method)
+        for route in app.routes
+        if isinstance(route, HTTPRoute)
+        for method in route.methods
+    }
+    assert told == {(path, method) for path, method in routes if method != "OPTIONS"}
 
 
 async def test_every_route_documents_its_answers(document: dict[str, Any]) -> None:
@@ -51,41 +70,116 @@ async def test_every_route_documents_its_answers(document: dict[str, Any]) -> No
         at = f"{method} {path}"
         assert operation["summary"], at
         assert operation["description"], at
+        assert len(operation["tags"]) == 1, at
         answers = operation["responses"]
         assert any(int(status) < 300 for status in answers), at
         assert "500" in answers, at
         for status, answer in answers.items():
             assert answer["description"], at
+            assert "X-Correlation-Id" in answer["headers"], at
             if int(status) >= 400:
-                (media_type,) = answer["content"]
-                assert media_type == "application/problem+json", at
-                schema = answer["content"][media_type]["schema"]
-                assert schema == {"$ref": "#/components/schemas/Problem"}, at
+                assert_problem(answer, int(status))
         if "requestBody" in operation:
             assert {"400", "413", "415"} <= answers.keys(), at
         if "security" in operation:
-            assert "401" in answers, at
-        for header in (answer.get("headers", {}) for answer in answers.values()):
-            assert all("schema" in described for described in header.values()), at
+            assert {"401", "403", "429"} <= answers.keys(), at
+
+
+def assert_problem(answer: dict[str, Any], status: int) -> None:
+    (media_type,) = answer["content"]
+    assert media_type == "application/problem+json"
+    problem, narrowed = answer["content"][media_type]["schema"]["allOf"]
+    assert problem == {"$ref": "#/components/schemas/Problem"}
+    assert narrowed["properties"]["status"] == {"const": status}
+    types = narrowed["properties"]["type"]["enum"]
+    assert all(f"`{type_}`" in answer["description"] for type_ in types)
+    if status in {429, 503}:
+        assert "Retry-After" in answer["headers"]
+
+
+@pytest.mark.parametrize(
+    ("operation_id", "ways"),
+    [
+        ("login", []),
+        ("me", ["bearer", "apiKey read", "cookie"]),
+        ("changeMe", ["bearer", "cookie + csrf"]),
+        ("requestMedia", ["bearer", "apiKey write", "cookie + csrf"]),
+        ("listUsers", ["bearer", "apiKey admin", "cookie"]),
+    ],
+)
+async def test_a_route_says_how_to_come_in(
+    document: dict[str, Any], operation_id: str, ways: list[str]
+) -> None:
+    (operation,) = (
+        operation
+        for _, _, operation in operations(document)
+        if operation["operationId"] == operation_id
+    )
+    told: list[dict[str, list[str]]] = operation.get("security", [])
+    assert ways == [
+        " + ".join(" ".join([scheme, *scopes]) for scheme, scopes in way.items()) for way in told
+    ]
+    schemes = document["components"]["securitySchemes"]
+    assert {scheme for way in told for scheme in way} <= schemes.keys()
+    assert ("Only for admins." in operation["description"]) == (operation_id == "listUsers")
 
 
 async def test_every_path_parameter_and_query_parameter_is_documented(
     document: dict[str, Any],
 ) -> None:
+    shared = document["components"]["parameters"]
     for path, method, operation in operations(document):
-        described = {
-            (parameter["in"], parameter["name"]) for parameter in operation.get("parameters", [])
-        }
-        assert all("schema" in parameter for parameter in operation.get("parameters", []))
+        parameters = [
+            shared[parameter["$ref"].rpartition("/")[2]] if "$ref" in parameter else parameter
+            for parameter in operation["parameters"]
+        ]
+        described = {(parameter["in"], parameter["name"]) for parameter in parameters}
+        assert all("schema" in parameter for parameter in parameters)
         for name in re.findall(r"{(\w+)}", path):
             assert ("path", name) in described
-        if method == "get" and "security" in operation:
-            assert ("query", "after") in described
+        assert ("header", "X-Correlation-Id") in described
+        if "security" in operation:
+            waits, repeats = ("query", "after"), ("header", "Idempotency-Key")
+            assert (waits in described, repeats in described) == (method == "get", method != "get")
     listing = document["paths"]["/api/v1/media/requests"]["get"]["parameters"]
-    schemas = {parameter["name"]: parameter["schema"] for parameter in listing}
+    schemas = {parameter["name"]: parameter["schema"] for parameter in listing if "in" in parameter}
     assert schemas.keys() == {"after", "status", "mediaType", "requestedBy", "cursor", "limit"}
     assert schemas["limit"] == {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}
     assert schemas["status"]["enum"] == ["failed", "forwarded", "pending"]
+
+
+async def test_the_shapes_are_as_strict_as_the_door(document: dict[str, Any]) -> None:
+    shapes = document["components"]["schemas"]
+    taken = {
+        body["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+        for _, _, operation in operations(document)
+        if (body := operation.get("requestBody"))
+    }
+    for name in taken:
+        assert shapes[name]["additionalProperties"] is False, name
+    for name in shapes.keys() - taken:
+        assert shapes[name]["description"], name
+    assert (
+        set(shapes["SignedInAnswer"]["required"]) == shapes["SignedInAnswer"]["properties"].keys()
+    )
+    assert shapes["Problem"]["required"] == ["type", "title", "status", "detail", "correlationId"]
+    assert shapes["HistoryEntry"]["properties"]["at"] == {"type": "string", "format": "date-time"}
+    assert shapes["AlertView"]["properties"]["resolvedAt"] == {
+        "anyOf": [{"type": "string", "format": "date-time"}, {"type": "null"}]
+    }
+    assert "`windowSeconds`" in shapes["LimitWish"]["description"]
+
+
+async def test_options_of_every_address_name_the_methods_that_it_documents(
+    house: House, document: dict[str, Any]
+) -> None:
+    async with house.client() as client:
+        for path, item in document["paths"].items():
+            answer = await client.options(re.sub(r"{\w+}", str(uuid4()), path))
+            methods = {method.upper() for method in METHODS & item.keys()}
+            implied = {"OPTIONS", *(["HEAD"] if "GET" in methods else [])}
+            assert answer.status_code == 204, path
+            assert set(answer.headers["allow"].split(", ")) == methods | implied, path
 
 
 async def test_the_page_of_the_documentation_loads_nothing_from_elsewhere(house: House) -> None:

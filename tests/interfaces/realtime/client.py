@@ -3,7 +3,7 @@
 import asyncio
 import json
 import socket
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -101,17 +101,18 @@ async def connected(
     port: int,
     person: Person | None = None,
     *,
+    headers: Mapping[str, str] | None = None,
     subprotocols: Sequence[str] = (),
     path: str = "/api/v1/ws",
     **options: Any,
 ) -> AsyncGenerator[Client]:
-    """A client of the server on ``port``, signed in as ``person`` by its header.
+    """A client of the server on ``port``, signed in as ``person`` by its header, or by others.
 
     It vanishes without a word, as clients do.
     """
     async with connect(
         f"ws://127.0.0.1:{port}{path}",
-        additional_headers=person.headers if person else {},
+        additional_headers={**(person.headers if person else {}), **(headers or {})},
         subprotocols=[Subprotocol(name) for name in subprotocols] or None,
         proxy=None,
         compression=None,
