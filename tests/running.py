@@ -5,9 +5,9 @@ import os
 import signal
 import sys
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 import msgspec
@@ -18,6 +18,13 @@ import websockets
 from infrastructure.embedded import ServerUrls, find_running
 from infrastructure.stand_ins.control_client import StandInControl
 from infrastructure.stand_ins.overseerr import API_KEY
+from infrastructure.stand_ins.running import StandIns
+
+UNHINDERED = {
+    f"MEDIANEST_LIMIT_{policy.upper()}": "100000/hour"
+    for policy in ("general", "auth", "download", "admin")
+}
+"""Limits that no test reaches unless it sets others: all of them come from one address."""
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -30,6 +37,7 @@ class Ready(msgspec.Struct, frozen=True, rename="camel"):
     url: str
     accounts: list[Account]
     stand_ins: dict[str, str]
+    setup_token: str | None = None
 
 
 class Running:
@@ -40,9 +48,17 @@ class Running:
         self.process = process
         self.data_dir = data_dir
         self.stand_ins = ready.stand_ins
+        self.setup_token = ready.setup_token
         self.tmdb = StandInControl(ready.stand_ins["control"], "tmdb")
         self.overseerr = StandInControl(ready.stand_ins["control"], "overseerr")
+        self.plex_tv = StandInControl(ready.stand_ins["control"], "plexTv")
+        self.plex = StandInControl(ready.stand_ins["control"], "plex")
         self._accounts = {account.role: account for account in ready.accounts}
+
+    async def aclose(self) -> None:
+        """Let go of the stand-ins; it stays up."""
+        for stand_in in (self.tmdb, self.overseerr, self.plex_tv, self.plex):
+            await stand_in.aclose()
 
     @property
     def servers(self) -> ServerUrls:
@@ -64,6 +80,54 @@ class Running:
         """``kill -9`` every process of a role; the supervisor will start it again."""
         for pid in self.pids(role):
             os.kill(pid, signal.SIGKILL)
+
+    @asynccontextmanager
+    async def accepting(self, pid: int) -> AsyncGenerator[None]:
+        """Meanwhile only this API process takes new connections: the others stand still."""
+        others = [psutil.Process(other) for other in self.pids("api") if other != pid]
+        try:
+            for other in others:
+                other.suspend()
+            async with asyncio.timeout(10):
+                while any(other.status() != psutil.STATUS_STOPPED for other in others):
+                    await asyncio.sleep(0.001)
+            yield
+        finally:
+            for other in others:
+                other.resume()
+
+    @asynccontextmanager
+    async def client_at(
+        self, pid: int, *, address: str = "127.0.0.1"
+    ) -> AsyncGenerator[httpx.AsyncClient]:
+        """A client below ``/api/v1`` of one API process; its connection must not idle for 5 s.
+
+        It comes from ``address``, which may be any of 127.0.0.0/8.
+        """
+        addresses: set[tuple[str, int]] = set()
+
+        async def stays(answer: httpx.Response) -> None:
+            addresses.add(answer.extensions["network_stream"].get_extra_info("client_addr"))
+            assert len(addresses) == 1, "The connection was lost, so this may be another process."
+
+        async with httpx.AsyncClient(
+            base_url=f"{self.url}/api/v1",
+            transport=httpx.AsyncHTTPTransport(
+                trust_env=False, limits=httpx.Limits(max_connections=1), local_address=address
+            ),
+            timeout=20,
+            event_hooks={"response": [stays]},
+        ) as client:
+            async with self.accepting(pid):
+                await client.get("/health/live")
+            held = psutil.Process(pid).net_connections("tcp4")
+            assert addresses <= {connection.raddr for connection in held}
+            lively = asyncio.create_task(_keep_alive(client))
+            try:
+                yield client
+            finally:
+                lively.cancel()
+                await asyncio.wait((lively,))
 
     async def in_overseerr(self, *, take: int = 100) -> list[int]:
         """The TMDB id of every request that Overseerr has; asked as an admin of it would."""
@@ -116,18 +180,56 @@ async def medianest(
     data_dir: Path, *options: str, environment: Mapping[str, str] | None = None
 ) -> AsyncGenerator[Running]:
     """Start it on a free port, and stop it by its pid at the end."""
-    process = await start(
-        ["up", "--stand-ins", "--json", "--port", "0", "--data-dir", str(data_dir), *options],
-        environment,
-    )
+    async with _up(data_dir, "--stand-ins", *options, environment=environment or {}) as started:
+        ready, process = started
+        async with aclosing(Running(ready, process, data_dir)) as running:
+            yield running
+
+
+@asynccontextmanager
+async def empty_medianest(
+    data_dir: Path,
+    *options: str,
+    environment: Mapping[str, str] | None = None,
+    log: Path | None = None,
+) -> AsyncGenerator[tuple[Running, StandIns]]:
+    """One that nobody has set up: no accounts, and stand-ins that run here, in the test.
+
+    What all its processes write on standard error goes to ``log``, if it is named.
+    """
+    async with StandIns() as stand_ins:
+        pointed = {
+            "MEDIANEST_TMDB_URL": stand_ins.tmdb.url,
+            "MEDIANEST_TMDB_TOKEN": stand_ins.tmdb.api_key,
+            "MEDIANEST_OVERSEERR_URL": stand_ins.overseerr.url,
+            "MEDIANEST_OVERSEERR_API_KEY": stand_ins.overseerr.api_key,
+            "MEDIANEST_PLEX_URL": stand_ins.plex.url,
+            "MEDIANEST_PLEX_TOKEN": stand_ins.plex.token,
+            "MEDIANEST_PLEX_TV_URL": stand_ins.plex_tv.url,
+        }
+        pointed |= environment or {}
+        async with _up(data_dir, *options, environment=pointed, log=log) as (ready, process):
+            urls = {"overseerr": stand_ins.overseerr.url, "control": stand_ins.control.url}
+            known = msgspec.structs.replace(ready, stand_ins=urls)
+            async with aclosing(Running(known, process, data_dir)) as running:
+                yield running, stand_ins
+
+
+@asynccontextmanager
+async def _up(
+    data_dir: Path, *options: str, environment: Mapping[str, str], log: Path | None = None
+) -> AsyncGenerator[tuple[Ready, asyncio.subprocess.Process]]:
+    with log.open("wb") if log else nullcontext() as stderr:
+        process = await start(
+            ["up", "--json", "--port", "0", "--data-dir", str(data_dir), *options],
+            {**UNHINDERED, **environment},
+            stderr=stderr or False,
+        )
     try:
         assert process.stdout is not None
         async with asyncio.timeout(60):
             line = await process.stdout.readline()
-        running = Running(msgspec.json.decode(line, type=Ready), process, data_dir)
-        yield running
-        await running.tmdb.aclose()
-        await running.overseerr.aclose()
+        yield msgspec.json.decode(line, type=Ready), process
     finally:
         if process.returncode is None:
             process.terminate()
@@ -135,21 +237,39 @@ async def medianest(
             await process.communicate()
 
 
+async def run(
+    *arguments: str, environment: Mapping[str, str] | None = None, stdin: bytes = b""
+) -> tuple[int, str, str]:
+    """Exit status, standard output and standard error of a command that ends by itself."""
+    process = await start(arguments, environment, stdin=asyncio.subprocess.PIPE, stderr=True)
+    async with asyncio.timeout(60):
+        out, error = await process.communicate(stdin)
+    assert process.returncode is not None
+    return process.returncode, out.decode(), error.decode()
+
+
 async def start(
     arguments: Sequence[str],
     environment: Mapping[str, str] | None = None,
     *,
     stdin: int = asyncio.subprocess.DEVNULL,
-    stderr: bool = False,
+    stderr: bool | IO[bytes] = False,
 ) -> asyncio.subprocess.Process:
     """``medianest`` with these arguments; its standard output, and error if wanted, are pipes."""
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "infrastructure.main", *arguments),
         stdin=stdin,
         stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE if stderr else None,
+        stderr=asyncio.subprocess.PIPE if stderr is True else stderr or None,
         env={**_clean_environment(), **(environment or {})},
     )
+
+
+async def _keep_alive(client: httpx.AsyncClient) -> None:
+    """The server closes a connection that is idle for five seconds."""
+    while True:
+        await asyncio.sleep(2)
+        await client.get("/health/live")
 
 
 def _clean_environment() -> dict[str, str]:

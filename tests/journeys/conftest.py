@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.journeys.people import Person, add_person
 from tests.running import Running, medianest
 
 
@@ -36,3 +37,23 @@ _ids = count(300_000)
 def tmdb_id() -> int:
     """A title that nobody has asked for."""
     return next(_ids)
+
+
+@pytest.fixture
+async def person(running: Running) -> Person:
+    """Somebody whom no other journey knows."""
+    return await add_person(running)
+
+
+@pytest.fixture
+async def here(running: Running) -> AsyncGenerator[httpx.AsyncClient]:
+    """A client of one of the two API processes."""
+    async with running.client_at(running.pids("api")[0]) as client:
+        yield client
+
+
+@pytest.fixture
+async def there(running: Running) -> AsyncGenerator[httpx.AsyncClient]:
+    """A client of the other API process."""
+    async with running.client_at(running.pids("api")[1]) as client:
+        yield client

@@ -223,12 +223,13 @@ async def test_the_answer_does_not_wait_for_overseerr(
 async def test_bad_input_is_named_and_changes_nothing(
     running: Running, user: httpx.AsyncClient, body: bytes, status: int, slug: str
 ) -> None:
+    asked_for = "SELECT count(*) FROM events WHERE topic = 'media_request.requested'"
     with running.connect() as connection:
-        before = connection.execute("SELECT count(*) FROM events").fetchone()
+        before = connection.execute(asked_for).fetchone()
         answer = await user.post(
             "/media/request", content=body, headers={"Content-Type": "application/json"}
         )
-        after = connection.execute("SELECT count(*) FROM events").fetchone()
+        after = connection.execute(asked_for).fetchone()
     assert answer.status_code == status
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert answer.json()["type"] == slug

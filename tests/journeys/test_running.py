@@ -2,9 +2,9 @@
 
 import asyncio
 import os
+import re
 import signal
 import socket
-from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
@@ -12,18 +12,7 @@ import psutil
 import psycopg
 import pytest
 
-from tests.running import medianest, start
-
-
-async def run(
-    *arguments: str, environment: Mapping[str, str] | None = None, stdin: bytes = b""
-) -> tuple[int, str, str]:
-    """Exit status, standard output and standard error of a command that ends by itself."""
-    process = await start(arguments, environment, stdin=asyncio.subprocess.PIPE, stderr=True)
-    async with asyncio.timeout(60):
-        out, error = await process.communicate(stdin)
-    assert process.returncode is not None
-    return process.returncode, out.decode(), error.decode()
+from tests.running import medianest, run, start
 
 
 def below(pid: int) -> list[psutil.Process]:
@@ -83,6 +72,9 @@ async def test_the_demo_walks_and_stays_up_until_it_is_stopped(tmp_path: Path) -
     processes = below(process.pid)
     for step in ("201 The Matrix", "newRequest", "mediaRequestUpdate", "409", "forwarded"):
         assert step in walk
+    for step in ("200 pending", "200 signedIn", "401 session-over", "429 too-many-requests"):
+        assert step in walk
+    assert re.search(r"PUT /admin/rate-limits/general .*100.*3600.* 200", walk)
     url = next(word for word in lines[0].split() if word.startswith("http"))
     async with httpx.AsyncClient(trust_env=False) as client:
         assert (await client.get(f"{url}/health/live")).status_code == 200
@@ -193,6 +185,7 @@ async def test_an_account_can_be_added_and_used(tmp_path: Path) -> None:
             assert answer.json()["user"] == {
                 "id": out.strip(),
                 "email": "ann@example.org",
+                "name": None,
                 "role": "user",
             }
         status, _, error = await run(*arguments, *folder, stdin=b"correct horse\n")
