@@ -7,7 +7,7 @@ import click
 import msgspec
 from rich.console import Console
 
-from benchmarks import append, harness, rebuild, report
+from benchmarks import append, edge, harness, rebuild, report, sign_in
 from benchmarks.harness import Benchmark
 from benchmarks.server import running_server
 
@@ -20,7 +20,12 @@ class Declares(Protocol):
         ...
 
 
-BENCHMARKS: dict[str, Declares] = {"append": append.benchmark, "rebuild": rebuild.benchmark}
+BENCHMARKS: dict[str, Declares] = {
+    "append": append.benchmark,
+    "rebuild": rebuild.benchmark,
+    "edge": edge.benchmark,
+    "sign_in": sign_in.benchmark,
+}
 ROUNDS = 3
 TABLE_WIDTH = 150
 """Where the output is no terminal, and has no width of its own."""

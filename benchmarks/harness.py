@@ -10,7 +10,7 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from enum import StrEnum
@@ -37,7 +37,7 @@ class Unavailable(Exception):
 
 
 class Reading(msgspec.Struct):
-    """Seconds: of the clock, of this process and its children, and of PostgreSQL."""
+    """Seconds: of the clock, of the processes that were measured, and of PostgreSQL."""
 
     wall: float = 0.0
     client_cpu: float = 0.0
@@ -45,30 +45,49 @@ class Reading(msgspec.Struct):
 
 
 class Site(msgspec.Struct, frozen=True):
-    """Where a sample is taken: a database of its own, and the pid of its server."""
+    """Where a sample is taken: a database of its own, the pid of its server, and Redis."""
 
     database_url: str
     server_pid: int
+    redis_url: str
 
     @contextmanager
-    def clock(self) -> Generator[Reading]:
-        """Measures its body; the reading is filled when the body has ended."""
+    def clock(self, *pids: int) -> Generator[Reading]:
+        """Measures its body; the reading is filled when the body has ended.
+
+        The client is this process with its children, or else the processes ``pids``.
+        """
         reading = Reading()
-        client, server = _client_cpu(), _server_cpu(self.server_pid)
+        client, server = _client_cpu(pids), _tree_cpu(self.server_pid)
         began = time.perf_counter()
         yield reading
         reading.wall = time.perf_counter() - began
-        reading.client_cpu = _client_cpu() - client
-        reading.server_cpu = _server_cpu(self.server_pid) - server
+        reading.client_cpu = _client_cpu(pids) - client
+        reading.server_cpu = _tree_cpu(self.server_pid) - server
 
 
 class Sample(msgspec.Struct, frozen=True):
-    """What one run of a row gave: times in seconds, ``latencies`` their p50 and p99."""
+    """What one run of a row gave: times in seconds, ``latencies`` their p50 and p99.
+
+    ``peak_bytes`` is of this process if it is 0. ``more`` is what only this benchmark measures, by
+    the heading of its column.
+    """
 
     events: int
     reading: Reading
     latencies: tuple[float, float] | None = None
     peak_bytes: int = 0
+    more: Mapping[str, float] = {}
+
+
+def rate(sample: Sample) -> float:
+    """Events in a second."""
+    return sample.events / sample.reading.wall
+
+
+def client_cpu(sample: Sample) -> float:
+    """Seconds of the client's CPU for each event."""
+    return sample.reading.client_cpu / sample.events
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -101,8 +120,9 @@ class Figure(msgspec.Struct, frozen=True):
 class Result(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """A row over all rounds. CPU is in microseconds for each event, memory in MB of 10^6 bytes.
 
-    ``ratio`` is the rate over that of the peer in the same group and round. A row that could not be
-    measured has its reason in ``unavailable`` and no figure.
+    ``ratio`` is the rate, or what else the benchmark compares, over that of the peer in the same
+    group and round. A row that could not be measured has its reason in ``unavailable`` and no
+    figure.
     """
 
     group: str
@@ -115,6 +135,7 @@ class Result(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     client_cpu_us: Figure | None = None
     server_cpu_us: Figure | None = None
     peak_memory_mb: Figure | None = None
+    more: Mapping[str, Figure] = {}
     unavailable: str | None = None
 
 
@@ -127,7 +148,10 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 class Benchmark(msgspec.Struct, frozen=True):
-    """A benchmark: its rows, the databases they start from, and what to say of the results."""
+    """A benchmark: its rows, the databases they start from, and what to say of the results.
+
+    The first peer of a group is what the others are ``compared`` with.
+    """
 
     name: str
     title: str
@@ -135,6 +159,7 @@ class Benchmark(msgspec.Struct, frozen=True):
     rows: Sequence[Row]
     verdicts: Callable[[Sequence[Result]], Sequence[Verdict]]
     remarks: Callable[[Sequence[Result]], Sequence[str]]
+    compared: Callable[[Sample], float] = rate
 
 
 def run(benchmark: Benchmark, server: Server, rounds: int) -> tuple[list[Result], Noise]:
@@ -155,13 +180,14 @@ def run(benchmark: Benchmark, server: Server, rounds: int) -> tuple[list[Result]
     _progress("")
     for name in benchmark.templates:
         server.drop(name)
-    return [_result(row, taken, samples) for row, taken in samples.items()], noise
+    return [_result(row, benchmark.compared, samples) for row in samples], noise
 
 
 def _sample(row: Row, server: Server) -> Sample | str:
     with server.fresh_database(row.template) as url, _fresh_process() as process:
         try:
-            return process.submit(_measure, row, Site(url, server.pid)).result()
+            site = Site(url, server.pid, server.redis_url)
+            return process.submit(_measure, row, site).result()
         except Unavailable as reason:
             return str(reason)
 
@@ -183,12 +209,13 @@ def _measure(row: Row, site: Site) -> Sample:
     sample = row.measure(site)
     kilobytes = 1 if sys.platform == "darwin" else 1024  # the unit of ru_maxrss
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * kilobytes
-    return msgspec.structs.replace(sample, peak_bytes=peak)
+    return msgspec.structs.replace(sample, peak_bytes=sample.peak_bytes or peak)
 
 
 def _result(
-    row: Row, taken: Sequence[Sample | str], samples: Mapping[Row, Sequence[Sample | str]]
+    row: Row, compared: Callable[[Sample], float], samples: Mapping[Row, Sequence[Sample | str]]
 ) -> Result:
+    taken = samples[row]
     good = [sample for sample in taken if isinstance(sample, Sample)]
     if not good:
         return Result(group=row.group, name=row.name, kind=row.kind, unavailable=str(taken[0]))
@@ -197,54 +224,54 @@ def _result(
         group=row.group,
         name=row.name,
         kind=row.kind,
-        events_per_second=Figure.of([_rate(sample) for sample in good]),
-        ratio=_ratio(row, taken, samples),
+        events_per_second=Figure.of([rate(sample) for sample in good]),
+        ratio=_ratio(row, compared, samples),
         p50_ms=Figure.of([p50 * 1e3 for p50, _ in latencies]) if latencies else None,
         p99_ms=Figure.of([p99 * 1e3 for _, p99 in latencies]) if latencies else None,
-        client_cpu_us=_per_event(good, lambda reading: reading.client_cpu),
-        server_cpu_us=_per_event(good, lambda reading: reading.server_cpu),
+        client_cpu_us=Figure.of([client_cpu(sample) * 1e6 for sample in good]),
+        server_cpu_us=Figure.of(
+            [sample.reading.server_cpu / sample.events * 1e6 for sample in good]
+        ),
         peak_memory_mb=Figure.of([sample.peak_bytes / 1e6 for sample in good]),
+        more={
+            heading: Figure.of([sample.more[heading] for sample in good])
+            for heading in good[0].more
+        },
     )
 
 
 def _ratio(
-    row: Row, taken: Sequence[Sample | str], samples: Mapping[Row, Sequence[Sample | str]]
+    row: Row, compared: Callable[[Sample], float], samples: Mapping[Row, Sequence[Sample | str]]
 ) -> Figure | None:
     peer = next((r for r in samples if r.group == row.group and r.kind is Kind.PEER), None)
-    if peer is None or row.kind is Kind.PEER:
+    if peer is None or row is peer:
         return None
     ratios = [
-        _rate(mine) / _rate(theirs)
-        for mine, theirs in zip(taken, samples[peer], strict=True)
+        compared(mine) / compared(theirs)
+        for mine, theirs in zip(samples[row], samples[peer], strict=True)
         if isinstance(mine, Sample) and isinstance(theirs, Sample)
     ]
     return Figure.of(ratios) if ratios else None
 
 
-def _rate(sample: Sample) -> float:
-    return sample.events / sample.reading.wall
-
-
-def _per_event(samples: Iterable[Sample], seconds: Callable[[Reading], float]) -> Figure:
-    return Figure.of([seconds(sample.reading) / sample.events * 1e6 for sample in samples])
-
-
-def _client_cpu() -> float:
+def _client_cpu(pids: Sequence[int]) -> float:
+    if pids:
+        return sum(map(_tree_cpu, pids))
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
-def _server_cpu(pid: int) -> float:
-    """CPU seconds of a server's processes so far, those that have ended included."""
-    server = psutil.Process(pid)
+def _tree_cpu(pid: int) -> float:
+    """CPU seconds of a process and its children so far, those that have ended included."""
+    root = psutil.Process(pid)
     total = 0.0
-    for process in (server, *server.children(recursive=True)):
+    for process in (root, *root.children(recursive=True)):
         try:
             used = process.cpu_times()
         except psutil.NoSuchProcess:
             continue  # it has just ended, and counts among its parent's children now
         total += used.user + used.system
-        if process is server:
+        if process is root:
             total += used.children_user + used.children_system
     return total
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from domain.accounts import AccountOpened, Role, account_id
-from domain.kernel import Event, Metadata
+from domain.accounts import AccountOpened, Role
+from domain.kernel import Event, Metadata, stream_id
 from domain.media_requests import (
     ForwardingAbandoned,
     ForwardingFailed,
@@ -142,11 +142,11 @@ def _request(number: int, at: datetime, chance: random.Random) -> tuple[UUID, li
 
 
 def _account(number: int, metadata: Metadata) -> Stored:
-    email = f"somebody-{number}@example.org"
-    # As long as a real one; nobody signs in here.
-    password_hash = f"$argon2id$v=19$m=19456,t=2,p=1${number:022d}${number:043d}"
-    event = AccountOpened(email, password_hash, Role.USER)
-    return Stored(account_id(email), 1, metadata, event)
+    account_id = stream_id("account", number)
+    # Sealed texts are as long as real ones; nobody signs in here.
+    email, password = f"{number:096d}", f"{number:0180d}"
+    event = AccountOpened(Role.USER, stream_id("identity", number), email, password)
+    return Stored(account_id, 1, metadata, event)
 
 
 def _metadata(at: datetime, chance: random.Random) -> Metadata:

@@ -110,7 +110,12 @@ def show(outcome: Report, console: Console) -> None:
         caption=f"Medians \\[lowest..highest] of {outcome.rounds} rounds. CPU time is that of one "
         "event: in the client's processes, and in the server's.",
     )
-    columns = [column for column in _COLUMNS if any(map(column.figure, outcome.rows))]
+    headings = dict.fromkeys(heading for row in outcome.rows for heading in row.more)
+    columns = [
+        column
+        for column in (*_COLUMNS, *map(_more, headings))
+        if any(map(column.figure, outcome.rows))
+    ]
     table.add_column("", no_wrap=True)
     for column in columns:
         table.add_column(column.heading, justify="right", no_wrap=True)
@@ -128,6 +133,10 @@ def show(outcome: Report, console: Console) -> None:
             table.add_row(f"{row.name} ({row.kind})", *cells)
     console.print(table)
     _show_remarks(outcome, console)
+
+
+def _more(heading: str) -> _Column:
+    return _Column(heading, lambda row: row.more.get(heading))
 
 
 def _show_remarks(outcome: Report, console: Console) -> None:

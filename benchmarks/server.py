@@ -1,4 +1,4 @@
-"""A private PostgreSQL for the benchmarks, as MediaNest starts its own, and databases in it."""
+"""A private PostgreSQL and Valkey for the benchmarks, started as MediaNest starts its own."""
 
 import asyncio
 from collections.abc import Generator
@@ -12,21 +12,23 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.sql import SQL, Composed, Identifier
 
-from infrastructure.embedded import DataFolder, EmbeddedServers
+from infrastructure.embedded import DataFolder, EmbeddedServers, ServerUrls
 
 SCRATCH = Path(".benchmarks")
 """Below the working directory, and ignored by git: data folders, and peers that are installed."""
 
-NO_REDIS = "redis://not-needed.invalid"
-
 
 class Server(msgspec.Struct, frozen=True):
-    """A PostgreSQL with default durability. ``folder`` is on its disk; ``pid`` began all of it."""
+    """A PostgreSQL with default durability, and a Valkey beside it.
+
+    ``folder`` is on PostgreSQL's disk; ``pid`` began all of PostgreSQL.
+    """
 
     url: str
     folder: Path
     pid: int
     version: str
+    redis_url: str
 
     def make_database(self, name: str) -> str:
         """Make one that is empty; its URL."""
@@ -69,19 +71,18 @@ def running_server() -> Generator[Server]:
         DataFolder.claim(Path(scratch)) as folder,
         asyncio.Runner() as runner,
     ):
-        servers = EmbeddedServers(
-            folder, redis_url=NO_REDIS, postgres_settings={"max_connections": "300"}
-        )
+        servers = EmbeddedServers(folder, postgres_settings={"max_connections": "300"})
         urls = runner.run(servers.__aenter__())
         try:
-            yield _server(urls.database_url, folder.path)
+            yield _server(urls, folder.path)
         finally:
             runner.run(servers.__aexit__(None, None, None))
 
 
-def _server(url: str, folder: Path) -> Server:
-    with psycopg.connect(url) as connection:
+def _server(urls: ServerUrls, folder: Path) -> Server:
+    with psycopg.connect(urls.database_url) as connection:
         (version,) = connection.execute("SHOW server_version").fetchone() or ("unknown",)
         backend = psutil.Process(connection.info.backend_pid)
         parent = backend.parent() or backend
-    return Server(make_conninfo("", **conninfo_to_dict(url)), folder, parent.pid, version)
+    url = make_conninfo("", **conninfo_to_dict(urls.database_url))
+    return Server(url, folder, parent.pid, version, urls.redis_url)

@@ -1,7 +1,9 @@
 """The benchmarks run, check what they measure, and answer in the shape they promise."""
 
+import asyncio
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -13,11 +15,24 @@ import psutil
 import psycopg
 import pytest
 
-from benchmarks import rebuild
+from benchmarks import edge, rebuild
 from benchmarks.__main__ import BENCHMARKS
 from benchmarks.callers import p50_and_p99, tasks, threads
-from benchmarks.harness import Benchmark, Kind, Reading, Result, Row, Sample, Site, Unavailable, run
+from benchmarks.harness import (
+    Benchmark,
+    Figure,
+    Kind,
+    Reading,
+    Result,
+    Row,
+    Sample,
+    Site,
+    Unavailable,
+    run,
+)
 from benchmarks.mixed_log import MixedLog
+from benchmarks.probe import probe_loop
+from benchmarks.processes import serving
 from benchmarks.report import Report
 from benchmarks.server import Server
 from domain.kernel import Event
@@ -52,7 +67,35 @@ def test_an_unknown_benchmark_is_refused() -> None:
         [sys.executable, "-m", "benchmarks", "guess"], capture_output=True, text=True, check=False
     )
     assert finished.returncode == 2
-    assert "'append', 'rebuild'" in finished.stderr
+    assert "'append', 'rebuild', 'edge', 'sign_in'" in finished.stderr
+
+
+@pytest.mark.parametrize(("passed", "met"), [(99.0, False), (100.0, True), (101.0, False)])
+def test_one_call_too_many_or_too_few_misses_the_target(passed: float, met: bool) -> None:
+    benchmark = edge.benchmark(quick=True)
+    once, other = Figure.of([100.0, passed]), Figure.of([1.0])
+    more = {edge.PASSED: once, edge.TIMES_HELLO: other}
+    results = [
+        Result(group=row.group, name=row.name, kind=row.kind, ratio=other, more=more)
+        for row in benchmark.rows
+    ]
+    *_, verdict = benchmark.verdicts(results)
+    assert verdict.met is met
+
+
+async def test_the_probe_sees_when_the_loop_stands_still() -> None:
+    looking = asyncio.create_task(probe_loop(0.2))
+    await asyncio.sleep(0.05)
+    time.sleep(0.1)  # noqa: ASYNC251 - what it is to see
+    assert max((await looking).seconds) > 0.05
+
+
+def test_a_server_that_does_not_start_says_why() -> None:
+    with (
+        pytest.raises(RuntimeError, match="'guess' is not one of"),
+        serving("benchmarks.peer_process", "guess"),
+    ):
+        pass
 
 
 def _three_events(_: Site, *, seconds: float) -> Sample:
@@ -82,7 +125,7 @@ def measured(servers: ServerUrls, tmp_path: Path) -> Callable[..., dict[str, Res
     """Runs rows, and gives the result of each by its name."""
     with psycopg.connect(servers.database_url) as connection:
         backend = psutil.Process(connection.info.backend_pid)
-        server = Server(servers.database_url, tmp_path, backend.ppid(), "18")
+        server = Server(servers.database_url, tmp_path, backend.ppid(), "18", servers.redis_url)
 
     def measure(*rows: Row, rounds: int = 2) -> dict[str, Result]:
         template = {row.template: _one_table for row in rows}
