@@ -1,31 +1,47 @@
 """Puts the use cases together on the real world: one way for every role, and for the tests."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing, asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import msgspec
-import uuid_utils
+from uuid_utils.compat import uuid7
 
 from application.accounts import Accounts
+from application.alerts import Alerts
+from application.api_keys import ApiKeys
 from application.execute import Executor
+from application.identities import Identities
 from application.media_requests import MediaRequests
 from application.perform import Performer
 from application.ports import (
-    AccessTokens,
     CatalogueUnavailable,
+    EventFeed,
     EventStore,
+    Gate,
     MediaCatalogue,
+    Passage,
+    Standing,
     Title,
+    Visit,
 )
+from application.setup import Setup
+from application.sign_in import SignIn
+from application.standings import Standings
+from domain.kernel import History
 from domain.media_requests import Media
 from infrastructure.database import Database
 from infrastructure.event_store.store import PostgresEventStore
 from infrastructure.event_store.writer import GroupCommitWriter
-from infrastructure.security import Argon2idHasher, JwtAccessTokens
+from infrastructure.security.access_tokens import JwtAccessTokens
+from infrastructure.security.keyring import open_keyring
+from infrastructure.security.opaque_tokens import OpaqueTokenMint
+from infrastructure.security.passwords import Argon2idHasher
+from infrastructure.security.personal_data import KeyedPseudonym, Vault
 from infrastructure.settings import Settings
 from infrastructure.upstreams.overseerr import OverseerrForwarder
+from infrastructure.upstreams.plex_tv import PlexTvAccounts
 from infrastructure.upstreams.tmdb import TmdbCatalogue
 
 
@@ -36,37 +52,145 @@ def utc_now() -> datetime:
 
 def new_id() -> UUID:
     """A UUID version 7."""
-    return UUID(int=uuid_utils.uuid7().int)
+    return uuid7()
+
+
+class Secrets(msgspec.Struct, frozen=True):
+    """What hangs on the secret key: who can read it can be anybody here."""
+
+    vault: Vault
+    pseudonym: KeyedPseudonym
+    access_tokens: JwtAccessTokens
+    refresh_tokens: OpaqueTokenMint
+    api_keys: OpaqueTokenMint
+    setup_tokens: OpaqueTokenMint
 
 
 class UseCases(msgspec.Struct, frozen=True):
     """What can be done, with the store that keeps it."""
 
     store: EventStore
+    executor: Executor
+    secrets: Secrets
+    standings: Standings
+    identities: Identities
     accounts: Accounts
+    sign_in: SignIn
+    api_keys: ApiKeys
+    setup: Setup
+    alerts: Alerts
     media_requests: MediaRequests
-    tokens: AccessTokens
     performer: Performer
 
 
+class Nobody:
+    """``Gate`` and ``EventFeed`` of a process that lets nobody in, and so need not hear.
+
+    Those who do let people in hear from the store what happens here.
+    """
+
+    head = 0
+
+    async def enter(self, visit: Visit) -> Passage:
+        """Count nothing."""
+        del visit
+        return Passage(session=None, account=None, remaining=None, reset_after=timedelta())
+
+    async def remember(self, standings: Iterable[Standing]) -> None:
+        """Keep nothing."""
+
+    async def subscribe(self, after: int | None = None) -> AsyncIterator[History]:
+        """Hear nothing."""
+        del after
+        for nothing in ():
+            yield nothing
+
+
 @asynccontextmanager
-async def open_use_cases(settings: Settings, database: Database) -> AsyncGenerator[UseCases]:
-    """The use cases on the real world."""
-    tokens = JwtAccessTokens(settings.required("secret_key"), utc_now)
+async def open_executor(database: Database) -> AsyncGenerator[tuple[Executor, EventStore]]:
+    """What carries out commands, and the store that keeps what comes of them."""
+    async with GroupCommitWriter(database.url, database.codec) as writer:
+        store = PostgresEventStore(writer, database.reader)
+        yield Executor(store, utc_now, new_id), store
+
+
+@asynccontextmanager
+async def open_use_cases(
+    settings: Settings,
+    database: Database,
+    *,
+    gate: Gate | None = None,
+    feed: EventFeed | None = None,
+) -> AsyncGenerator[UseCases]:
+    """The use cases on the real world; ``gate`` and ``feed`` for a process that lets people in.
+
+    Raises WrongSecretKey.
+    """
+    nobody = Nobody()
     hasher = Argon2idHasher()
     async with (
-        GroupCommitWriter(database.url, database.codec) as writer,
+        open_executor(database) as (executor, store),
+        _secrets(settings, database) as secrets,
         _catalogue(settings) as catalogue,
         _forwarder(settings) as forwarder,
+        aclosing(_plex(settings, secrets)) as plex,
     ):
-        store = PostgresEventStore(writer, database.reader)
-        executor = Executor(store, utc_now, new_id)
+        standings = Standings(executor, gate or nobody, feed or nobody, utc_now)
+        identities = Identities(executor, secrets.pseudonym)
+        accounts = Accounts(executor, store, identities, standings, secrets.vault, hasher, new_id)
         media_requests = MediaRequests(executor, store, catalogue, forwarder, utc_now)
-        accounts = Accounts(executor, hasher, tokens)
+        sign_in = SignIn(
+            executor,
+            identities,
+            standings,
+            secrets.vault,
+            hasher,
+            secrets.access_tokens,
+            secrets.refresh_tokens,
+            plex,
+            utc_now,
+            new_id,
+        )
         try:
-            yield UseCases(store, accounts, media_requests, tokens, Performer(media_requests))
+            async with aclosing(sign_in):
+                yield UseCases(
+                    store=store,
+                    executor=executor,
+                    secrets=secrets,
+                    standings=standings,
+                    identities=identities,
+                    accounts=accounts,
+                    sign_in=sign_in,
+                    api_keys=ApiKeys(
+                        executor, standings, secrets.vault, secrets.api_keys, utc_now, new_id
+                    ),
+                    setup=Setup(executor, accounts, secrets.setup_tokens, new_id),
+                    alerts=Alerts(executor, store, utc_now),
+                    media_requests=media_requests,
+                    performer=Performer(media_requests, accounts),
+                )
         finally:
             hasher.close()
+
+
+@asynccontextmanager
+async def _secrets(settings: Settings, database: Database) -> AsyncGenerator[Secrets]:
+    secret = settings.required("secret_key")
+    async with open_keyring(database.pool, secret, utc_now) as keys:
+        yield Secrets(
+            vault=Vault(database.pool, secret),
+            pseudonym=KeyedPseudonym(secret),
+            access_tokens=JwtAccessTokens(keys, utc_now),
+            refresh_tokens=OpaqueTokenMint(secret, "mnr"),
+            api_keys=OpaqueTokenMint(secret, "mnk"),
+            setup_tokens=OpaqueTokenMint(secret, "mns"),
+        )
+
+
+def _plex(settings: Settings, secrets: Secrets) -> PlexTvAccounts:
+    # Plex binds PINs and tokens to it, so it is the same for as long as the installation lives.
+    client_identifier = str(secrets.pseudonym("plex", "client identifier"))
+    return PlexTvAccounts(settings.plex_tv_url, settings.plex_url, client_identifier)
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ from typing import Any
 import uvicorn
 
 from infrastructure.supervision import announce_ready
+from infrastructure.transport import GatheringProtocol
 
 MAX_SOCKET_MESSAGE = 64 * 1024
 """Bytes a client may send at once over a WebSocket; a token is the longest thing it has to say."""
@@ -29,7 +30,11 @@ class _Server(uvicorn.Server):
 
 
 async def serve(
-    app: Any, listener: socket.socket, before_stop: Callable[[], Awaitable[None]]
+    app: Any,
+    listener: socket.socket,
+    before_stop: Callable[[], Awaitable[None]],
+    *,
+    protocol: type[asyncio.Protocol] = GatheringProtocol,
 ) -> None:
     """Answer on ``listener``; cancelled, finish what is under way within DRAIN_SECONDS.
 
@@ -39,7 +44,7 @@ async def serve(
         uvicorn.Config(
             app,
             loop="none",  # the one that runs
-            http="httptools",
+            http=protocol,
             ws="websockets-sansio",
             ws_per_message_deflate=False,  # small messages, encoded once for all sockets
             ws_max_size=MAX_SOCKET_MESSAGE,

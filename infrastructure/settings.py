@@ -1,10 +1,11 @@
 """All settings, read once: from the environment, and under it from one TOML file.
 
 Each field of ``Settings`` is one setting. Its environment variable is the upper-case name with
-``MEDIANEST_`` before it (the two that other tools know too have none), its TOML key the name.
+``MEDIANEST_`` before it (those that other tools know too have none), its TOML key the name.
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
@@ -13,6 +14,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
+
+from domain.kernel import DomainError
+from domain.rate_limits import DEFAULTS, Limit, Policy, check_limit
 
 
 class SettingsError(Exception):
@@ -33,7 +37,20 @@ class Settings(msgspec.Struct, frozen=True):
     tmdb_token: str | None = None
     overseerr_url: str | None = None
     overseerr_api_key: str | None = None
+    plex_url: str | None = None
+    plex_token: str | None = None
+    plex_tv_url: str = "https://plex.tv"
     lease_seconds: int = 15
+    sentry_dsn: str | None = None
+    limit_general: Limit = DEFAULTS[Policy.GENERAL]
+    limit_auth: Limit = DEFAULTS[Policy.AUTH]
+    limit_download: Limit = DEFAULTS[Policy.DOWNLOAD]
+    limit_admin: Limit = DEFAULTS[Policy.ADMIN]
+
+    @property
+    def limits(self) -> dict[Policy, Limit]:
+        """The rate limits, as long as no admin has changed them."""
+        return {policy: getattr(self, f"limit_{policy}") for policy in Policy}
 
     def required(self, setting: str) -> str:
         """A setting that a process cannot do without. Raises SettingsError."""
@@ -45,7 +62,11 @@ class Settings(msgspec.Struct, frozen=True):
         return value
 
 
-_UNPREFIXED = {"database_url": "DATABASE_URL", "redis_url": "REDIS_URL"}
+_UNPREFIXED = {
+    "database_url": "DATABASE_URL",
+    "redis_url": "REDIS_URL",
+    "sentry_dsn": "SENTRY_DSN",
+}
 
 
 def variable(setting: str) -> str:
@@ -134,12 +155,48 @@ def _lease_seconds(text: str) -> int:
 
 def _url(*schemes: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
-        parts = urlsplit(text)
+        # Whoever else found these faults would quote what it found, which may be the password.
+        if _UNESCAPED.search(text):
+            raise ValueError("a space in it must be written %20, and a percent sign %25.")
+        try:
+            parts = urlsplit(text)
+        except ValueError:
+            raise ValueError("it is not a URL.") from None
         if parts.scheme not in schemes or not (parts.netloc or parts.path):
             raise ValueError(f"it must be a URL that begins with {' or '.join(schemes)}.")
         return text.rstrip("/")
 
     return parse
+
+
+def _limit(policy: Policy) -> Callable[[str], Limit]:
+    def parse(text: str) -> Limit:
+        written = _LIMIT.fullmatch(text)
+        if not written:
+            raise ValueError('it must be written like "100/hour", "5/minute" or "100/90s".')
+        calls, unit, seconds = written.groups()
+        limit = Limit(int(calls), int(seconds or _SECONDS[unit]))
+        try:
+            check_limit(policy, limit)
+        except DomainError as refusal:
+            raise ValueError(str(refusal)) from None
+        return limit
+
+    return parse
+
+
+def _dsn(text: str) -> str:
+    parts = urlsplit(text)
+    project = parts.path.rpartition("/")[2]
+    if not (
+        parts.scheme in {"http", "https"}
+        and parts.username
+        and parts.hostname
+        and project.isdecimal()
+    ):
+        raise ValueError("it must be a DSN as Sentry shows it: https://<key>@<host>/<project>.")
+    parts.port  # noqa: B018 - raises ValueError for one that is none
+    return text
 
 
 def _log_level(text: str) -> str:
@@ -156,6 +213,9 @@ def _secret(text: str) -> str:
 
 
 _SECRET_LENGTH = 32
+_UNESCAPED = re.compile(r"\s|%00|%(?![0-9A-Fa-f]{2})")
+_SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+_LIMIT = re.compile(rf"([0-9]{{1,9}})/(?:({'|'.join(_SECONDS)})|([0-9]{{1,9}})s)")
 _LONGEST_LEASE = 600
 _INTERNAL = frozenset({"MEDIANEST_READY_FD", "MEDIANEST_LIFELINE_FD"})
 """How a supervisor speaks with its children; not settings."""
@@ -167,6 +227,10 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "port": _port,
     "log_level": _log_level,
     "lease_seconds": _lease_seconds,
+    **{f"limit_{policy}": _limit(policy) for policy in Policy},
     "tmdb_url": _url("http", "https"),
     "overseerr_url": _url("http", "https"),
+    "sentry_dsn": _dsn,
+    "plex_url": _url("http", "https"),
+    "plex_tv_url": _url("http", "https"),
 }

@@ -5,15 +5,15 @@ import secrets
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
-from uuid import uuid5
 
 import msgspec
 
 from application.execute import Context
-from domain.accounts import AccountExists, Role, account_id
-from infrastructure.compose import open_use_cases
+from domain.accounts import AccountExists, Role
+from domain.kernel import stream_id
+from infrastructure.compose import new_id, open_use_cases
 from infrastructure.database import open_database
 from infrastructure.embedded import DataFolder, EmbeddedServers
 from infrastructure.migrations import migrate
@@ -44,7 +44,7 @@ class Ready(msgspec.Struct, frozen=True, rename="camel"):
     url: str
     accounts: list[SeededAccount] = []
     stand_ins: dict[str, str] = {}
-    empty: bool = False
+    setup_token: str | None = None
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -93,7 +93,7 @@ async def up(
         )
         await migrate(urls.database_url)
         words.set_result(encode(settings))
-        accounts, empty = await _seed(settings, folder.path if plan.stand_ins else None)
+        accounts, setup_token = await _seed(settings, folder.path if plan.stand_ins else None)
         stack.push_async_exit(await starting)
         await on_ready(
             Ready(
@@ -101,7 +101,7 @@ async def up(
                 url=f"http://{settings.host}:{listener.getsockname()[1]}",
                 accounts=accounts,
                 stand_ins=_urls(stand_ins) if stand_ins else {},
-                empty=empty,
+                setup_token=setup_token,
             )
         )
         await asyncio.Event().wait()
@@ -148,6 +148,9 @@ def _pointed_at(stand_ins: StandIns) -> dict[str, str]:
         "tmdb_token": stand_ins.tmdb.api_key,
         "overseerr_url": stand_ins.overseerr.url,
         "overseerr_api_key": stand_ins.overseerr.api_key,
+        "plex_url": stand_ins.plex.url,
+        "plex_token": stand_ins.plex.token,
+        "plex_tv_url": stand_ins.plex_tv.url,
     }
 
 
@@ -155,27 +158,29 @@ def _urls(stand_ins: StandIns) -> dict[str, str]:
     return {
         "tmdb": stand_ins.tmdb.url,
         "overseerr": stand_ins.overseerr.url,
+        "plex": stand_ins.plex.url,
+        "plexTv": stand_ins.plex_tv.url,
         "control": stand_ins.control.url,
     }
 
 
-async def _seed(settings: Settings, folder: Path | None) -> tuple[list[SeededAccount], bool]:
-    """The accounts to try things with, if they are wanted; and whether there is nothing yet."""
+async def _seed(settings: Settings, folder: Path | None) -> tuple[list[SeededAccount], str | None]:
+    """The accounts to try things with, if they are wanted; the set-up token, if it is needed."""
     async with (
         open_database(settings, "seed", connections=1) as database,
         open_use_cases(settings, database) as use_cases,
     ):
         wanted = _known_or_new(folder / "accounts.json") if folder else []
         for account in wanted:
-            command_id = uuid5(account_id(account.email), "seed")
+            command_id = stream_id("seed", account.email)
             context = Context("system:seed", "seed", command_id)
-            try:
+            with suppress(AccountExists):
                 await use_cases.accounts.open_account(
                     account.email, account.password, account.role, context
                 )
-            except AccountExists:
-                continue
-        return wanted, await database.reader.head() == 0
+        command_id = new_id()
+        context = Context("system:up", str(command_id), command_id)
+        return wanted, await use_cases.setup.offer(context)
 
 
 def _known_or_new(path: Path) -> list[SeededAccount]:

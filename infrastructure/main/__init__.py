@@ -8,7 +8,7 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, NoReturn, TypeVar
 
 import msgspec
@@ -18,7 +18,7 @@ from domain.accounts import Role
 from domain.kernel import DomainError
 from infrastructure.settings import Settings, SettingsError, decode, load
 from infrastructure.supervision import watch_parent
-from interfaces.cli.main import Serve, Serving, Where, cli
+from interfaces.cli.main import AccountChange, Serve, Serving, Where, cli
 
 T = TypeVar("T")
 
@@ -48,6 +48,8 @@ class MediaNest:
         from interfaces.cli.demo import walk
 
         os.environ.setdefault("MEDIANEST_LOG_LEVEL", "error")  # the walk is what to look at
+        for policy in ("AUTH", "GENERAL"):  # and it may be walked often in an hour
+            os.environ.setdefault(f"MEDIANEST_LIMIT_{policy}", "1000/hour")
         self.up(where, serve, walk)
 
     def api(self, where: Where, serve: Serve, descriptor: int | None) -> None:
@@ -92,6 +94,27 @@ class MediaNest:
         settings = _connected(where)
         added = _run(settings, "accounts", lambda _: accounts.add(settings, email, password, role))
         return str(added)
+
+    def list_accounts(self, where: Where) -> Sequence[Any]:
+        """Everybody who has an account."""
+        from infrastructure.main import accounts
+
+        settings = _connected(where)
+        return _run(settings, "accounts", lambda _: accounts.list_all(settings)) or ()
+
+    def change_account(self, where: Where, email: str, change: AccountChange) -> Any:
+        """Carry out ``change`` on the account of an e-mail address."""
+        from infrastructure.main import accounts
+
+        settings = _connected(where)
+        return _run(settings, "accounts", lambda _: accounts.change(settings, email, change))
+
+    def rotate_keys(self, where: Where) -> str:
+        """Let a new key sign access tokens; its id."""
+        from infrastructure.main import keys
+
+        settings = _connected(where)
+        return str(_run(settings, "keys", lambda _: keys.rotate(settings)))
 
 
 def _settings(where: Where, serve: Serve | None = None) -> Settings:

@@ -3,8 +3,12 @@
 import asyncio
 from importlib import import_module
 
+from application.alerts import Alerts
 from application.reactors import REACTORS
+from infrastructure.compose import new_id, open_executor, utc_now
 from infrastructure.database import open_database
+from infrastructure.errors.log import PostgresErrorLog
+from infrastructure.errors.recorder import open_errors
 from infrastructure.garbage import collect_seldom
 from infrastructure.loops import keep_running
 from infrastructure.settings import Settings
@@ -23,6 +27,15 @@ async def run(settings: Settings) -> None:
     """
     async with (
         open_database(settings, "projector", connections=2) as database,
+        open_executor(database) as (executor, store),
+        open_errors(
+            PostgresErrorLog(database.pool),
+            "projector",
+            utc_now,
+            new_id,
+            sentry_dsn=settings.sentry_dsn,
+            alerts=Alerts(executor, store, utc_now),
+        ),
         SubscriptionHub(database.url, database.reader) as hub,
         asyncio.TaskGroup() as group,
     ):

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from infrastructure.settings import Settings, SettingsError, load, variable
+from domain.rate_limits import DEFAULTS, Limit, Policy
+from infrastructure.settings import Settings, SettingsError, decode, encode, load, variable
 
 
 def test_nothing_set_gives_the_defaults() -> None:
@@ -16,6 +17,7 @@ def test_every_setting_can_come_from_the_environment() -> None:
         {
             "DATABASE_URL": "postgresql://db/medianest",
             "REDIS_URL": "redis://cache:6379/1",
+            "SENTRY_DSN": "https://key@sentry.example/7",
             "MEDIANEST_SECRET_KEY": "k" * 32,
             "MEDIANEST_DATA_DIR": "/srv/medianest",
             "MEDIANEST_HOST": "0.0.0.0",
@@ -25,13 +27,21 @@ def test_every_setting_can_come_from_the_environment() -> None:
             "MEDIANEST_TMDB_TOKEN": "token",
             "MEDIANEST_OVERSEERR_URL": "https://overseerr",
             "MEDIANEST_OVERSEERR_API_KEY": "key",
+            "MEDIANEST_PLEX_URL": "http://plex:32400/",
+            "MEDIANEST_PLEX_TOKEN": "plex token",
+            "MEDIANEST_PLEX_TV_URL": "http://plex-tv",
             "MEDIANEST_LEASE_SECONDS": "30",
+            "MEDIANEST_LIMIT_GENERAL": "1000/day",
+            "MEDIANEST_LIMIT_AUTH": "5/minute",
+            "MEDIANEST_LIMIT_DOWNLOAD": "100/90s",
+            "MEDIANEST_LIMIT_ADMIN": "7/second",
             "PATH": "/bin",
         }
     )
     assert settings == Settings(
         database_url="postgresql://db/medianest",
         redis_url="redis://cache:6379/1",
+        sentry_dsn="https://key@sentry.example/7",
         secret_key="k" * 32,
         data_dir=Path("/srv/medianest"),
         host="0.0.0.0",
@@ -41,8 +51,27 @@ def test_every_setting_can_come_from_the_environment() -> None:
         tmdb_token="token",
         overseerr_url="https://overseerr",
         overseerr_api_key="key",
+        plex_url="http://plex:32400",
+        plex_token="plex token",
+        plex_tv_url="http://plex-tv",
         lease_seconds=30,
+        limit_general=Limit(1000, 86400),
+        limit_auth=Limit(5, 60),
+        limit_download=Limit(100, 90),
+        limit_admin=Limit(7, 1),
     )
+
+
+def test_nobody_may_be_let_in_where_no_admin_needs_to() -> None:
+    assert load({"MEDIANEST_LIMIT_DOWNLOAD": "0/hour"}).limits == {
+        **DEFAULTS,
+        Policy.DOWNLOAD: Limit(0, 3600),
+    }
+
+
+def test_settings_reach_another_process_unchanged() -> None:
+    settings = load({"MEDIANEST_LIMIT_AUTH": "5/minute", "MEDIANEST_DATA_DIR": "/srv/medianest"})
+    assert decode(encode(settings)) == settings
 
 
 def test_every_setting_can_come_from_a_file_and_the_environment_wins(tmp_path: Path) -> None:
@@ -69,10 +98,24 @@ def test_an_empty_variable_is_not_set() -> None:
         ("MEDIANEST_PORT", "65536", "must be a port number from 0 to 65535"),
         ("MEDIANEST_PORT", "-1", "must be a port number from 0 to 65535"),
         ("MEDIANEST_LEASE_SECONDS", "0", "seconds from 1 to 600"),
+        ("MEDIANEST_LIMIT_GENERAL", "100", "written like"),
+        ("MEDIANEST_LIMIT_GENERAL", "100/year", "written like"),
+        ("MEDIANEST_LIMIT_GENERAL", "-1/hour", "written like"),
+        ("MEDIANEST_LIMIT_GENERAL", "100001/hour", "Must be 0 to 100000 calls"),
+        ("MEDIANEST_LIMIT_DOWNLOAD", "5/0s", "Must be 1 to 604800 seconds"),
+        ("MEDIANEST_LIMIT_DOWNLOAD", "5/604801s", "Must be 1 to 604800 seconds"),
+        ("MEDIANEST_LIMIT_AUTH", "0/hour", "at least 1 call"),
+        ("MEDIANEST_LIMIT_ADMIN", "0/hour", "at least 1 call"),
         ("DATABASE_URL", "mysql://db/x", "begins with postgresql or postgres"),
         ("REDIS_URL", "cache:6379", "begins with redis or rediss or unix"),
         ("MEDIANEST_TMDB_URL", "tmdb", "begins with http or https"),
         ("MEDIANEST_OVERSEERR_URL", "ftp://x", "begins with http or https"),
+        ("MEDIANEST_PLEX_URL", "plex:32400", "begins with http or https"),
+        ("MEDIANEST_PLEX_TV_URL", "plex.tv", "begins with http or https"),
+        ("SENTRY_DSN", "https://sentry.example/7", "a DSN as Sentry shows it"),
+        ("SENTRY_DSN", "https://key@sentry.example/short", "a DSN as Sentry shows it"),
+        ("SENTRY_DSN", "key@sentry.example/7", "a DSN as Sentry shows it"),
+        ("SENTRY_DSN", "https://key@sentry.example:99999/7", "Port out of range"),
         ("MEDIANEST_SECRET_KEY", "short", "at least 32 characters"),
         ("MEDIANEST_LOG_LEVEL", "loud", "one of debug, info, warning, error"),
     ],
@@ -86,6 +129,15 @@ def test_a_wrong_setting_is_named_with_its_reason(name: str, value: str, reason:
 def test_a_setting_that_does_not_exist_is_refused_with_the_likely_one() -> None:
     with pytest.raises(SettingsError, match="Did you mean MEDIANEST_TMDB_TOKEN"):
         load({"MEDIANEST_TMBD_TOKEN": "x"})
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL"])
+@pytest.mark.parametrize("password", ["my secret", "my%secret", "my%00secret", "my\u2100secret"])
+def test_a_wrong_url_is_told_without_the_password_in_it(name: str, password: str) -> None:
+    scheme = "postgresql" if name == "DATABASE_URL" else "redis"
+    with pytest.raises(SettingsError, match=name) as refused:
+        load({name: f"{scheme}://medianest:{password}@localhost/0"})
+    assert "secret" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
