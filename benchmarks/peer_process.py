@@ -1,6 +1,7 @@
 """``python -m benchmarks.peer_process NAME --fd N``: an application that is not ours.
 
-It is served exactly as MediaNest's API process is. Standard input says where Redis is.
+It is served by stock uvicorn with the settings of MediaNest's API process; ``gathering`` is served
+exactly as that is. Standard input says where Redis is.
 """
 
 import socket
@@ -31,6 +32,7 @@ from infrastructure.gate import RedisGate
 from infrastructure.server import serve
 from infrastructure.supervision import watch_parent
 from infrastructure.supervision.supervisor import until_signal
+from infrastructure.transport import GatheringProtocol
 from interfaces.http.edge import rate_limit_headers
 
 HELLO, OTHER, LOGIN, PROBE = "/hello", "/other", "/login", "/probe"
@@ -156,7 +158,7 @@ async def _application(name: str, redis_url: str) -> AsyncGenerator[ASGIApp]:
 
 
 @click.command()
-@click.argument("name", type=click.Choice(["bare", "gated", "limited", "litestar"]))
+@click.argument("name", type=click.Choice(["bare", "gated", "gathering", "limited", "litestar"]))
 @click.option("--fd", "descriptor", type=int, required=True)
 def main(name: str, descriptor: int) -> None:
     """Serve it until a signal comes."""
@@ -167,7 +169,8 @@ def main(name: str, descriptor: int) -> None:
 
         async with until_signal(), _application(name, sys.stdin.read()) as app:
             listener = socket.socket(fileno=descriptor)
-            await serve(app, listener, nobody_to_tell, protocol=HttpToolsProtocol)
+            protocol = GatheringProtocol if name == "gathering" else HttpToolsProtocol
+            await serve(app, listener, nobody_to_tell, protocol=protocol)
 
     watch_parent()
     uvloop.run(run())
