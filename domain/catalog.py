@@ -11,6 +11,10 @@ from domain.identities import identities
 from domain.installation import installation
 from domain.kernel import AnyDecider, Event
 from domain.media_requests import media_requests
+from domain.notifications.deliveries import deliveries
+from domain.notifications.inbox import inboxes, notifications
+from domain.notifications.settings import notification_settings
+from domain.quotas import quotas
 from domain.rate_limits import rate_limit_policies, rate_limit_violations
 from domain.sessions import sessions
 from domain.sign_ins import sign_ins
@@ -23,9 +27,14 @@ DECIDERS: tuple[AnyDecider, ...] = (
     api_keys,
     installation,
     media_requests,
+    quotas,
     rate_limit_policies,
     rate_limit_violations,
     alerts,
+    notification_settings,
+    notifications,
+    inboxes,
+    deliveries,
 )
 
 

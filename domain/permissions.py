@@ -25,6 +25,7 @@ class Action(StrEnum):
     """What one may want to do."""
 
     LOOK_FROM_OUTSIDE = "look_from_outside"
+    HEAR_OVERSEERR = "hear_overseerr"
     SIGN_IN = "sign_in"
     CONTINUE_SIGN_IN = "continue_sign_in"
     SEE_OWN_ACCOUNT = "see_own_account"
@@ -34,8 +35,18 @@ class Action(StrEnum):
     SEE_API_KEYS = "see_api_keys"
     MAKE_API_KEY = "make_api_key"
     REVOKE_API_KEY = "revoke_api_key"
+    SEE_TITLES = "see_titles"
     REQUEST_MEDIA = "request_media"
     SEE_REQUEST = "see_request"
+    SEE_QUOTA = "see_quota"
+    CHANGE_QUOTA = "change_quota"
+    FOLLOW_REQUEST = "follow_request"
+    END_REQUEST = "end_request"
+    RETRY_REQUEST = "retry_request"
+    JUDGE_REQUEST = "judge_request"
+    EXPORT_REQUESTS = "export_requests"
+    SEE_NOTIFICATIONS = "see_notifications"
+    CHANGE_NOTIFICATIONS = "change_notifications"
     FOLLOW_EVENTS = "follow_events"
     AUDIT = "audit"
     SEE_ACCOUNTS = "see_accounts"
@@ -75,6 +86,7 @@ _STEER_OTHERS = Rule(Whose.NOBODYS, Whose.OTHERS, Scope.ADMIN, Policy.ADMIN)
 
 PERMISSIONS: dict[Action, Rule] = {
     Action.LOOK_FROM_OUTSIDE: _anyone(None),
+    Action.HEAR_OVERSEERR: _anyone(None),  # with the secret that only the two of us know
     Action.SIGN_IN: _anyone(Policy.AUTH),
     Action.CONTINUE_SIGN_IN: _anyone(Policy.GENERAL),
     Action.SEE_OWN_ACCOUNT: Rule(Whose.OWN, Whose.OWN, Scope.READ),
@@ -84,8 +96,18 @@ PERMISSIONS: dict[Action, Rule] = {
     Action.SEE_API_KEYS: _SELF,
     Action.MAKE_API_KEY: _SELF,
     Action.REVOKE_API_KEY: _SELF,
+    Action.SEE_TITLES: Rule(Whose.ALL, Whose.ALL, Scope.READ),
     Action.REQUEST_MEDIA: Rule(Whose.OWN, Whose.OWN, Scope.WRITE),
     Action.SEE_REQUEST: Rule(Whose.OWN, Whose.ALL, Scope.READ),
+    Action.SEE_QUOTA: Rule(Whose.OWN, Whose.OWN, Scope.READ),
+    Action.CHANGE_QUOTA: _STEER,
+    Action.FOLLOW_REQUEST: Rule(Whose.ALL, Whose.ALL, Scope.WRITE),
+    Action.END_REQUEST: Rule(Whose.OWN, Whose.ALL, Scope.WRITE),
+    Action.RETRY_REQUEST: Rule(Whose.OWN, Whose.ALL, Scope.WRITE),
+    Action.JUDGE_REQUEST: _STEER,
+    Action.EXPORT_REQUESTS: _STEER,
+    Action.SEE_NOTIFICATIONS: Rule(Whose.OWN, Whose.OWN, Scope.READ),
+    Action.CHANGE_NOTIFICATIONS: Rule(Whose.OWN, Whose.OWN, Scope.WRITE),
     Action.FOLLOW_EVENTS: Rule(Whose.OWN, Whose.ALL, Scope.READ),
     Action.AUDIT: _STEER,
     Action.SEE_ACCOUNTS: _STEER,

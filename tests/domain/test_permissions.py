@@ -7,7 +7,12 @@ from domain.api_keys import Scope
 from domain.permissions import PERMISSIONS, Action, Whose, reach
 from domain.rate_limits import Policy
 
-FOR_ANYONE = {Action.LOOK_FROM_OUTSIDE, Action.SIGN_IN, Action.CONTINUE_SIGN_IN}
+FOR_ANYONE = {
+    Action.LOOK_FROM_OUTSIDE,
+    Action.HEAR_OVERSEERR,
+    Action.SIGN_IN,
+    Action.CONTINUE_SIGN_IN,
+}
 OF_ONES_OWN = {
     Action.SEE_OWN_ACCOUNT,
     Action.CHANGE_OWN_ACCOUNT,
@@ -17,9 +22,21 @@ OF_ONES_OWN = {
     Action.MAKE_API_KEY,
     Action.REVOKE_API_KEY,
     Action.REQUEST_MEDIA,
+    Action.SEE_QUOTA,
+    Action.SEE_NOTIFICATIONS,
+    Action.CHANGE_NOTIFICATIONS,
 }
-OF_ALL_FOR_ADMINS = {Action.SEE_REQUEST, Action.FOLLOW_EVENTS}
+FOR_EVERYBODY_WITH_AN_ACCOUNT = {Action.SEE_TITLES, Action.FOLLOW_REQUEST}
+OF_ALL_FOR_ADMINS = {
+    Action.SEE_REQUEST,
+    Action.END_REQUEST,
+    Action.RETRY_REQUEST,
+    Action.FOLLOW_EVENTS,
+}
 FOR_ADMINS = {
+    Action.CHANGE_QUOTA,
+    Action.JUDGE_REQUEST,
+    Action.EXPORT_REQUESTS,
     Action.AUDIT,
     Action.SEE_ACCOUNTS,
     Action.END_SESSIONS,
@@ -30,6 +47,13 @@ FOR_ADMINS = {
     Action.ACKNOWLEDGE_ALERT,
 }
 TO_OTHERS_BY_ADMINS = {Action.GRANT_ROLE, Action.SUSPEND_ACCOUNT, Action.FORGET_ACCOUNT}
+CHANGES = {
+    Action.REQUEST_MEDIA,
+    Action.FOLLOW_REQUEST,
+    Action.END_REQUEST,
+    Action.RETRY_REQUEST,
+    Action.CHANGE_NOTIFICATIONS,
+}
 NOT_BY_KEY = {
     Action.CHANGE_OWN_ACCOUNT,
     Action.SEE_SESSIONS,
@@ -41,6 +65,7 @@ NOT_BY_KEY = {
 
 GROUPS: list[tuple[set[Action], Whose, Whose]] = [
     (FOR_ANYONE, Whose.ALL, Whose.ALL),
+    (FOR_EVERYBODY_WITH_AN_ACCOUNT, Whose.ALL, Whose.ALL),
     (OF_ONES_OWN, Whose.OWN, Whose.OWN),
     (OF_ALL_FOR_ADMINS, Whose.OWN, Whose.ALL),
     (FOR_ADMINS, Whose.NOBODYS, Whose.ALL),
@@ -85,7 +110,7 @@ def test_a_key_reaches_as_far_as_its_owner_with_the_one_scope_and_nowhere_withou
     if action in FOR_ADMINS | TO_OTHERS_BY_ADMINS:
         needed = Scope.ADMIN
     else:
-        needed = Scope.WRITE if action is Action.REQUEST_MEDIA else Scope.READ
+        needed = Scope.WRITE if action in CHANGES else Scope.READ
     assert worth.pop(needed) == reach(action, role)
     assert set(worth.values()) == {Whose.NOBODYS}
     assert reach(action, role, scopes=frozenset()) is Whose.NOBODYS
@@ -97,4 +122,4 @@ def test_guessing_a_password_counts_against_the_strict_limit() -> None:
     steering = {action for action in Action if PERMISSIONS[action].policy is Policy.ADMIN}
     assert steering == FOR_ADMINS | TO_OTHERS_BY_ADMINS
     uncounted = {action for action in Action if PERMISSIONS[action].policy is None}
-    assert uncounted == {Action.LOOK_FROM_OUTSIDE}
+    assert uncounted == {Action.LOOK_FROM_OUTSIDE, Action.HEAR_OVERSEERR}
