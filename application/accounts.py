@@ -131,6 +131,13 @@ class Accounts:
             raise UnknownAccount
         return await self._profile(account_id, account)
 
+    async def email_of(self, account_id: UUID) -> str | None:
+        """The person's e-mail address, if they have one and were not forgotten."""
+        account = await self._executor.state(accounts, account_id)
+        if account is None or account.email is None:
+            return None
+        return await self._personal_data.reveal(account_id, "email", account.email)
+
     async def history(self, account_id: UUID) -> History:
         """Every event of an account, in order. Raises UnknownAccount."""
         history = await self._store.read_stream(account_id)

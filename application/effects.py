@@ -7,7 +7,7 @@ as a command whose id derives from the effect's, so that doing it twice changes 
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 from uuid import UUID, uuid5
 
 import msgspec
@@ -17,9 +17,38 @@ from domain.kernel import Recorded
 
 
 class ForwardRequest(msgspec.Struct, frozen=True, tag="forward_request"):
-    """Tell Overseerr about a request."""
+    """Tell Overseerr about a request, after ``attempt`` attempts that have failed."""
 
     request_id: UUID
+    attempt: int | None = None
+
+
+class CancelForwarding(msgspec.Struct, frozen=True, tag="cancel_forwarding"):
+    """Let Overseerr let go of a request, after ``attempt`` attempts that have failed."""
+
+    request_id: UUID
+    attempt: int | None = None
+
+
+class FollowUpstream(msgspec.Struct, frozen=True, tag="follow_upstream"):
+    """Look how a request stands at Overseerr, which has hinted that this may have changed."""
+
+    request_id: UUID
+
+
+class SettleQuota(msgspec.Struct, frozen=True, tag="settle_quota"):
+    """Give back what was used of a quota, if what it was used for was never kept."""
+
+    account_id: UUID
+    use_id: UUID
+    request_id: UUID
+
+
+class ReturnQuotas(msgspec.Struct, frozen=True, tag="return_quotas"):
+    """Give back what was used for a request that has come to nothing at its ``version``."""
+
+    request_id: UUID
+    version: int
 
 
 class FinishForgetting(msgspec.Struct, frozen=True, tag="finish_forgetting"):
@@ -28,7 +57,31 @@ class FinishForgetting(msgspec.Struct, frozen=True, tag="finish_forgetting"):
     account_id: UUID
 
 
-Effect: TypeAlias = ForwardRequest | FinishForgetting
+class TellAbout(msgspec.Struct, frozen=True, tag="tell_about"):
+    """Tell whom it concerns of the event of a request that has this ``version``."""
+
+    request_id: UUID
+    version: int
+
+
+class Deliver(msgspec.Struct, frozen=True, tag="deliver"):
+    """Tell a person by a channel, after ``attempt`` attempts that have failed."""
+
+    notification_id: UUID
+    channel_id: UUID
+    attempt: int = 0
+
+
+Effect: TypeAlias = (
+    ForwardRequest
+    | CancelForwarding
+    | FollowUpstream
+    | SettleQuota
+    | ReturnQuotas
+    | FinishForgetting
+    | TellAbout
+    | Deliver
+)
 
 
 class Due(msgspec.Struct, frozen=True):
@@ -60,6 +113,17 @@ class Job(msgspec.Struct, frozen=True):
     def command_id(self, step: str) -> UUID:
         """The id of the command that reports ``step`` of this job."""
         return uuid5(self.id, step)
+
+
+class JobQueue(Protocol):
+    """Where jobs wait for a worker. Reactors have a way of their own, with their checkpoints."""
+
+    async def add(self, jobs: Sequence[Job]) -> None:
+        """Have them performed soon, each at least once; they are durable when it returns.
+
+        A job that waits already is not added again. Raises StoreUnavailable.
+        """
+        ...
 
 
 def job_id(reactor: str, cause: Recorded[Any], number: int) -> UUID:

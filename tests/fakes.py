@@ -5,26 +5,31 @@ of their own, against the real servers.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import msgspec
 import uuid_utils
 
+from application.effects import Job
 from application.ports import (
     Appended,
     BadPlexToken,
     Clock,
     Forgotten,
+    FoundTitle,
     HasherBusy,
     NewEvents,
     NoAccessToServer,
     Passage,
     PlexPin,
     PlexUser,
+    SearchPage,
+    SeasonDetails,
     Standing,
     Title,
+    TitleDetails,
     UnknownPin,
     UnknownTitle,
     VersionConflict,
@@ -32,8 +37,9 @@ from application.ports import (
 )
 from application.ports.errors import LoggedError
 from application.ports.idempotency import Answered, Claimed, IdempotencyKeyReused
+from application.ports.notifiers import Address, Notice
 from domain.kernel import Event, History, Recorded
-from domain.media_requests import Media, MediaRequest
+from domain.media_requests import Media, MediaRequest, MediaType, UpstreamStatus
 
 GAP = 3
 """The step from one append to the next: positions have gaps, as in production."""
@@ -130,12 +136,44 @@ class InMemoryCatalogue:
             raise UnknownTitle("The catalogue has no such title.")
         return title
 
+    async def describe(self, media_type: MediaType, tmdb_id: int) -> TitleDetails:
+        title = await self.look_up(Media(media_type, tmdb_id))
+        seasons = tuple(SeasonDetails(number, f"Season {number}", 8) for number in title.seasons)
+        return TitleDetails(title, title.name, seasons=seasons)
+
+    async def search(self, words: str, page: int) -> SearchPage:
+        if self.failure is not None:
+            raise self.failure
+        found = [
+            FoundTitle(
+                media.media_type,
+                media.tmdb_id,
+                title.name,
+                title.name,
+                year=title.year,
+                poster_path=title.poster_path,
+            )
+            for media, title in self.titles.items()
+            if words.casefold() in title.name.casefold()
+        ]
+        start = (page - 1) * 20
+        pages = -(-len(found) // 20)
+        return SearchPage(page, pages, len(found), tuple(found[start : start + 20]))
+
 
 class InMemoryForwarder:
-    """Takes every request under the next number. While ``failure`` is set, it raises it."""
+    """Takes every request under the next number. While ``failure`` is set, every call raises it.
+
+    ``statuses`` are those of its requests, by number, where a test has set one; ``on_behalf_of``
+    is as whom each request was made, ``cancelled`` what was deleted.
+    """
 
     def __init__(self) -> None:
         self.taken: dict[Media, int] = {}
+        self.on_behalf_of: dict[int, str | None] = {}
+        self.statuses: dict[int, UpstreamStatus] = {}
+        self.cancelled: list[int] = []
+        self.looked_for: tuple[int, ...] | None = None
         self.failure: Exception | None = None
 
     async def find(self, request: MediaRequest) -> int | None:
@@ -143,10 +181,58 @@ class InMemoryForwarder:
             raise self.failure
         return self.taken.get(request.media)
 
-    async def submit(self, request: MediaRequest) -> int:
+    async def submit(self, request: MediaRequest, on_behalf_of: str | None = None) -> int:
         if self.failure is not None:
             raise self.failure
-        return self.taken.setdefault(request.media, len(self.taken) + 1)
+        number = len(self.on_behalf_of) + 1
+        self.on_behalf_of[number] = on_behalf_of
+        return self.taken.setdefault(request.media, number)
+
+    async def look(
+        self, overseerr_id: int, seasons: tuple[int, ...] | None = None
+    ) -> UpstreamStatus:
+        self.looked_for = seasons
+        if self.failure is not None:
+            raise self.failure
+        missing = overseerr_id not in self.taken.values()
+        there = UpstreamStatus.MISSING if missing else UpstreamStatus.UNDER_WAY
+        return self.statuses.get(overseerr_id, there)
+
+    async def cancel(self, overseerr_id: int) -> None:
+        if self.failure is not None:
+            raise self.failure
+        self.cancelled.append(overseerr_id)
+        self.taken = {of: number for of, number in self.taken.items() if number != overseerr_id}
+
+
+class InMemoryJobs:
+    """Keeps every job, in the order in which they were added."""
+
+    def __init__(self) -> None:
+        self.jobs: list[Job] = []
+
+    async def add(self, jobs: Sequence[Job]) -> None:
+        known = {job.id for job in self.jobs}
+        self.jobs += [job for job in jobs if job.id not in known]
+
+
+class InMemoryNotifier:
+    """Keeps what it has delivered. While ``failure`` is set, delivering raises it.
+
+    ``meanwhile`` is what happens during a delivery.
+    """
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[Address, Notice]] = []
+        self.failure: Exception | None = None
+        self.meanwhile: Callable[[], Awaitable[object]] | None = None
+
+    async def deliver(self, address: Address, notice: Notice) -> None:
+        if self.meanwhile is not None:
+            await self.meanwhile()
+        if self.failure is not None:
+            raise self.failure
+        self.sent.append((address, notice))
 
 
 class PlainHasher:

@@ -10,7 +10,7 @@ Errors a port may raise stand beside it. They are refusals by the world, not by 
     ├── UnreadableStream          a stream holds events of a newer version of MediaNest
     ├── UnknownTitle              the catalogue has no such title
     ├── CatalogueUnavailable      the catalogue cannot answer now
-    ├── ForwardingFailure         Overseerr did not take the request
+    ├── ForwardingFailure         Overseerr did not do what it was asked for
     ├── HasherBusy                too many passwords are being checked already
     ├── Forgotten                 the person's key was destroyed
     ├── BadPlexToken              plex.tv does not accept the token
@@ -32,14 +32,19 @@ from application.ports.event_store import (
     UnreadableStream,
     VersionConflict,
 )
+from application.ports.forwarding import ForwardingFailure, RequestForwarder
 from application.ports.gate import Gate, Passage, Standing, Visit
 from application.ports.kernel import Clock, Ids, PortError, Retriable
 from application.ports.media import (
     CatalogueUnavailable,
-    ForwardingFailure,
+    FoundTitle,
     MediaCatalogue,
-    RequestForwarder,
+    OnShelf,
+    SearchPage,
+    SeasonDetails,
+    Shelf,
     Title,
+    TitleDetails,
     UnknownTitle,
 )
 from application.ports.metrics import Exposition, Metrics
@@ -79,6 +84,7 @@ __all__ = [
     "Exposition",
     "Forgotten",
     "ForwardingFailure",
+    "FoundTitle",
     "Gate",
     "HasherBusy",
     "Ids",
@@ -88,6 +94,7 @@ __all__ = [
     "Metrics",
     "NewEvents",
     "NoAccessToServer",
+    "OnShelf",
     "OpaqueToken",
     "OpaqueTokens",
     "Passage",
@@ -102,10 +109,14 @@ __all__ = [
     "ReadModelProgress",
     "RequestForwarder",
     "Retriable",
+    "SearchPage",
+    "SeasonDetails",
+    "Shelf",
     "Standing",
     "StoreBusy",
     "StoreUnavailable",
     "Title",
+    "TitleDetails",
     "UnknownPin",
     "UnknownTitle",
     "UnreadableStream",

@@ -1,20 +1,31 @@
-"""A request that Overseerr does not have yet is sent there, now or at its next attempt."""
+"""A request that Overseerr shall have is sent there, now or at its next attempt."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from application.effects import Due, ForwardRequest, Reactor
 from domain.kernel import Recorded
-from domain.media_requests import ForwardingFailed, MediaRequested
+from domain.media_requests import (
+    ForwardingFailed,
+    ForwardingRetried,
+    MediaRequestApproved,
+    MediaRequested,
+    MediaRequestExtended,
+)
 
 
 def react(recorded: Recorded[Any]) -> Sequence[Due]:
     """The attempt that follows from the event, if one does."""
     match recorded.event:
-        case MediaRequested():
-            return (Due(ForwardRequest(recorded.stream_id)),)
-        case ForwardingFailed(retry_at=retry_at):
-            return (Due(ForwardRequest(recorded.stream_id), retry_at),)
+        case (
+            MediaRequested(needs_approval=False)
+            | MediaRequestExtended(needs_approval=False)
+            | MediaRequestApproved()
+            | ForwardingRetried()
+        ):
+            return (Due(ForwardRequest(recorded.stream_id, attempt=0)),)
+        case ForwardingFailed(attempt, retry_at=retry_at):
+            return (Due(ForwardRequest(recorded.stream_id, attempt), retry_at),)
         case _:
             return ()
 
