@@ -128,6 +128,12 @@ class AccountQueries:
         rows = await select(self._pool, AccountRow, query, [account_id])
         return rows[0] if rows else None
 
+    async def active_admins(self) -> Sequence[UUID]:
+        """Every account that may steer the house now, in no order."""
+        query = "SELECT * FROM accounts_v1 WHERE role = %s AND state = %s"
+        rows = await select(self._pool, AccountRow, query, [Role.ADMIN, AccountState.ACTIVE])
+        return [row.id for row in rows]
+
     async def page(
         self, role: Role | None, state: AccountState | None, *, before: int | None, limit: int
     ) -> Sequence[AccountRow]:

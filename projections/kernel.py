@@ -33,7 +33,8 @@ class ReadModel(msgspec.Struct, Generic[R], frozen=True):
     ``row`` is a frozen struct whose fields are the columns; ``key`` names the columns of the
     primary key, and ``keys`` the rows that an event touches. ``fold`` gives the row after the event
     (``None`` before it exists, ``None`` to delete it). A change of any of these raises ``version``,
-    so that the new table is built beside the old one.
+    so that the new table is built beside the old one. ``indexes`` are lists of columns,
+    ``other_indexes`` all that follows the table's name where an index is more than that.
     """
 
     name: str
@@ -44,6 +45,7 @@ class ReadModel(msgspec.Struct, Generic[R], frozen=True):
     keys: Callable[[Recorded[Any]], Iterable[Key]]
     fold: Callable[[R | None, Recorded[Any]], R | None]
     indexes: tuple[str, ...] = ()
+    other_indexes: tuple[str, ...] = ()
 
     @property
     def table(self) -> str:
@@ -66,8 +68,10 @@ class ReadModel(msgspec.Struct, Generic[R], frozen=True):
         primary_key = f"PRIMARY KEY ({', '.join(self.key)})"
         table = f"CREATE TABLE IF NOT EXISTS {self.table} ({', '.join((*columns, primary_key))})"
         indexes = (
-            f"CREATE INDEX IF NOT EXISTS {self.table}_{number} ON {self.table} ({indexed})"
-            for number, indexed in enumerate(self.indexes, start=1)
+            f"CREATE INDEX IF NOT EXISTS {self.table}_{number} ON {self.table} {indexed}"
+            for number, indexed in enumerate(
+                (*(f"({columns})" for columns in self.indexes), *self.other_indexes), start=1
+            )
         )
         return ";\n".join((table, *indexes))
 

@@ -4,8 +4,10 @@ from projections.accounts import ACCOUNTS
 from projections.activity import ACTIVITY
 from projections.alerts import ALERTS
 from projections.api_keys import API_KEYS
+from projections.deliveries import DELIVERIES
 from projections.kernel import AnyReadModel
 from projections.media_requests import MEDIA_REQUESTS
+from projections.notifications import INBOXES, NOTIFICATIONS
 from projections.rate_limits import RATE_LIMIT_POLICIES, RATE_LIMIT_VIOLATIONS
 from projections.sessions import SESSIONS
 
@@ -18,4 +20,7 @@ READ_MODELS: tuple[AnyReadModel, ...] = (
     SESSIONS,
     API_KEYS,
     ACTIVITY,
+    NOTIFICATIONS,
+    INBOXES,
+    DELIVERIES,
 )

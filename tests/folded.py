@@ -1,6 +1,7 @@
 """Read models without tables: folded from the store in memory whenever they are asked."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
@@ -9,13 +10,30 @@ from uuid import UUID
 import msgspec
 
 from domain.accounts import AccountState, Role
+from domain.media_requests import RequestStatus
+from domain.notifications.inbox import inbox_id
 from domain.rate_limits import Policy
 from projections.accounts import ACCOUNTS, AccountRow
 from projections.activity import ACTIVITY, ActivityRow
 from projections.alerts import ALERTS, AlertRow
 from projections.api_keys import API_KEYS, ApiKeyRow
+from projections.deliveries import DELIVERIES, DeliveryRow
 from projections.kernel import Key, ReadModel
-from projections.media_requests import MEDIA_REQUESTS, MediaRequestRow, RequestFilter
+from projections.media_requests import (
+    MEDIA_REQUESTS,
+    Mark,
+    MediaRequestRow,
+    RequestFilter,
+    Sort,
+)
+from projections.media_requests.words import words_of
+from projections.notifications import (
+    INBOXES,
+    MOST_UNREAD,
+    NOTIFICATIONS,
+    InboxState,
+    NotificationRow,
+)
 from projections.rate_limits import (
     RATE_LIMIT_POLICIES,
     RATE_LIMIT_VIOLATIONS,
@@ -87,16 +105,64 @@ class FoldedRequests(Folded[MediaRequestRow]):
     async def find(self, request_id: UUID) -> MediaRequestRow | None:
         return self.rows().get((request_id,))
 
+    async def find_all(self, request_ids: Sequence[UUID]) -> Sequence[MediaRequestRow]:
+        rows = self.rows()
+        return [rows[(of,)] for of in request_ids if (of,) in rows]
+
+    async def at_overseerr(
+        self, statuses: Sequence[RequestStatus], *, after: UUID | None, limit: int
+    ) -> Sequence[UUID]:
+        there = sorted(
+            row.id
+            for row in self.rows().values()
+            if row.overseerr_id is not None and row.status in statuses
+        )
+        return [of for of in there if after is None or of > after][:limit]
+
+    async def by_overseerr_id(self, overseerr_id: int) -> MediaRequestRow | None:
+        found = [row for row in self.rows().values() if row.overseerr_id == overseerr_id]
+        return found[-1] if found else None
+
     async def page(
-        self, wanted: RequestFilter, *, before: int | None, limit: int
+        self, wanted: RequestFilter, sort: Sort, *, after: Mark | None, limit: int
     ) -> Sequence[MediaRequestRow]:
-        return self.newest(
-            "requested_position",
-            lambda row: wanted.status in {None, row.status},
-            lambda row: wanted.media_type in {None, row.media_type},
-            lambda row: wanted.requested_by in {None, row.requested_by},
-            before=before,
-        )[:limit]
+        found = [row for row in self.rows().values() if _fits(row, wanted)]
+        turned = sort in {Sort.NEWEST, Sort.UPDATED}
+
+        def mark(row: MediaRequestRow) -> tuple[str, int]:
+            of = Mark.of(row, sort)
+            return of.title, of.position
+
+        page = sorted(found, key=mark, reverse=turned)
+        if after is not None:
+            behind = (after.title if sort is Sort.TITLE else "", after.position)
+            page = [row for row in page if (mark(row) < behind if turned else mark(row) > behind)]
+        return page[:limit]
+
+    async def counts(self, requested_by: UUID | None) -> dict[RequestStatus, int]:
+        counted = Counter(
+            row.status for row in self.rows().values() if requested_by in {None, row.requested_by}
+        )
+        return {status: counted[status] for status in RequestStatus}
+
+
+def _fits(row: MediaRequestRow, wanted: RequestFilter) -> bool:
+    sought = None if wanted.words is None else words_of(wanted.words)
+    return all(
+        (
+            wanted.status in {None, row.status},
+            wanted.media_type in {None, row.media_type},
+            wanted.requested_by in {None, row.requested_by},
+            wanted.is4k in {None, row.is4k},
+            wanted.awaits_approval in {None, row.awaits_approval},
+            wanted.followed_by is None or wanted.followed_by in row.followers,
+            sought is None
+            or (
+                bool(sought)
+                and all(any(w.startswith(s) for w in row.words.split()) for s in sought)
+            ),
+        )
+    )
 
 
 class FoldedAccounts(Folded[AccountRow]):
@@ -105,6 +171,13 @@ class FoldedAccounts(Folded[AccountRow]):
 
     async def find(self, account_id: UUID) -> AccountRow | None:
         return self.rows().get((account_id,))
+
+    async def active_admins(self) -> Sequence[UUID]:
+        return [
+            row.id
+            for row in self.rows().values()
+            if (row.role, row.state) == (Role.ADMIN, AccountState.ACTIVE)
+        ]
 
     async def page(
         self, role: Role | None, state: AccountState | None, *, before: int | None, limit: int
@@ -183,4 +256,43 @@ class FoldedAlerts(Folded[AlertRow]):
     ) -> Sequence[AlertRow]:
         return self.newest(
             "raised_position", lambda row: is_open in {None, row.open}, before=before
+        )[:limit]
+
+
+class FoldedNotifications(Folded[NotificationRow]):
+    def __init__(self, store: InMemoryEventStore) -> None:
+        super().__init__(store, NOTIFICATIONS)
+        self.inboxes = Folded(store, INBOXES)
+
+    async def state(self, account_id: UUID) -> InboxState:
+        inbox = self.inboxes.rows().get((inbox_id(account_id),))
+        read_up_to = inbox.read_up_to if inbox else 0
+        rows = self.newest("position", lambda row: row.account_id == account_id)
+        unread = [row for row in rows if row.read_at is None and row.position > read_up_to]
+        newest = rows[0].position if rows else 0
+        return InboxState(read_up_to, newest, min(len(unread), MOST_UNREAD))
+
+    async def page(
+        self, account_id: UUID, *, unread_from: int | None, before: int | None, limit: int
+    ) -> Sequence[NotificationRow]:
+        return self.newest(
+            "position",
+            lambda row: row.account_id == account_id,
+            lambda row: unread_from is None or (row.read_at is None and row.position > unread_from),
+            before=before,
+        )[:limit]
+
+
+class FoldedDeliveries(Folded[DeliveryRow]):
+    def __init__(self, store: InMemoryEventStore) -> None:
+        super().__init__(store, DELIVERIES)
+
+    async def page(
+        self, account_id: UUID, channel_id: UUID | None, *, before: int | None, limit: int
+    ) -> Sequence[DeliveryRow]:
+        return self.newest(
+            "begun_position",
+            lambda row: row.account_id == account_id,
+            lambda row: channel_id in {None, row.channel_id},
+            before=before,
         )[:limit]

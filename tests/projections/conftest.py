@@ -1,4 +1,4 @@
-"""The read models of people, kept by their projectors on a real PostgreSQL."""
+"""The read models of people and requests, kept by their projectors on a real PostgreSQL."""
 
 import asyncio
 from collections import Counter
@@ -20,11 +20,23 @@ from infrastructure.subscriptions.subscriber import Subscriber
 from projections.accounts import ACCOUNTS
 from projections.activity import ACTIVITY
 from projections.api_keys import API_KEYS
+from projections.deliveries import DELIVERIES
 from projections.kernel import AnyReadModel
+from projections.media_requests import MEDIA_REQUESTS
+from projections.notifications import INBOXES, NOTIFICATIONS
 from projections.sessions import SESSIONS
 from tests.events import NOON
 
-MODELS: tuple[AnyReadModel, ...] = (ACCOUNTS, SESSIONS, API_KEYS, ACTIVITY)
+MODELS: tuple[AnyReadModel, ...] = (
+    MEDIA_REQUESTS,
+    ACCOUNTS,
+    SESSIONS,
+    API_KEYS,
+    ACTIVITY,
+    NOTIFICATIONS,
+    INBOXES,
+    DELIVERIES,
+)
 
 
 class Projected:

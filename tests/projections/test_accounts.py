@@ -75,6 +75,17 @@ async def test_an_account_that_is_not_there_is_not_found(
     assert await AccountQueries(pool).find(uuid4()) is None
 
 
+async def test_admins_who_may_steer_are_found(
+    projected: Projected, pool: AsyncConnectionPool
+) -> None:
+    boss, away, user, made = [uuid4() for _ in range(4)]
+    await projected.put(boss, AccountOpened(Role.ADMIN, UUID(int=7)))
+    await projected.put(away, AccountOpened(Role.ADMIN, UUID(int=8)), AccountSuspended())
+    await projected.put(user, opened)
+    await projected.put(made, opened, RoleChanged(Role.ADMIN))
+    assert {*await AccountQueries(pool).active_admins()} == {boss, made}
+
+
 async def test_an_account_follows_its_events(
     projected: Projected, pool: AsyncConnectionPool
 ) -> None:
