@@ -1,6 +1,6 @@
 """Puts the use cases together on the real world: one way for every role, and for the tests."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -13,7 +13,8 @@ from application.alerts import Alerts
 from application.api_keys import ApiKeys
 from application.execute import Executor
 from application.identities import Identities
-from application.media_requests import MediaRequests
+from application.media_requests import Forwarding, MediaRequests, RequestRules
+from application.notifications import Choices, Delivering, Inboxes, Telling
 from application.perform import Performer
 from application.ports import (
     CatalogueUnavailable,
@@ -22,18 +23,27 @@ from application.ports import (
     Gate,
     MediaCatalogue,
     Passage,
+    SearchPage,
     Standing,
     Title,
+    TitleDetails,
     Visit,
 )
+from application.ports.notifiers import Notifier
+from application.quotas import PersonsQuotas
 from application.setup import Setup
 from application.sign_in import SignIn
 from application.standings import Standings
+from application.upstream_news import UpstreamNews
+from domain.accounts import Role
 from domain.kernel import History
-from domain.media_requests import Media
+from domain.media_requests import Media, MediaType
 from infrastructure.database import Database
 from infrastructure.event_store.store import PostgresEventStore
 from infrastructure.event_store.writer import GroupCommitWriter
+from infrastructure.notifiers.mail import MailServer
+from infrastructure.notifiers.notifier import RealNotifier
+from infrastructure.outbox import Outbox
 from infrastructure.security.access_tokens import JwtAccessTokens
 from infrastructure.security.keyring import open_keyring
 from infrastructure.security.opaque_tokens import OpaqueTokenMint
@@ -41,8 +51,10 @@ from infrastructure.security.passwords import Argon2idHasher
 from infrastructure.security.personal_data import KeyedPseudonym, Vault
 from infrastructure.settings import Settings
 from infrastructure.upstreams.overseerr import OverseerrForwarder
+from infrastructure.upstreams.plex import PlexShelf
 from infrastructure.upstreams.plex_tv import PlexTvAccounts
 from infrastructure.upstreams.tmdb import TmdbCatalogue
+from projections.accounts import AccountQueries
 
 
 def utc_now() -> datetime:
@@ -79,7 +91,14 @@ class UseCases(msgspec.Struct, frozen=True):
     api_keys: ApiKeys
     setup: Setup
     alerts: Alerts
+    catalogue: MediaCatalogue
     media_requests: MediaRequests
+    quotas: PersonsQuotas
+    forwarding: Forwarding
+    upstream_news: UpstreamNews
+    choices: Choices
+    inboxes: Inboxes
+    delivering: Delivering
     performer: Performer
 
 
@@ -133,12 +152,20 @@ async def open_use_cases(
         _secrets(settings, database) as secrets,
         _catalogue(settings) as catalogue,
         _forwarder(settings) as forwarder,
+        _shelf(settings, secrets) as shelf,
+        _notifiers(settings) as notifiers,
         aclosing(_plex(settings, secrets)) as plex,
     ):
         standings = Standings(executor, gate or nobody, feed or nobody, utc_now)
         identities = Identities(executor, secrets.pseudonym)
         accounts = Accounts(executor, store, identities, standings, secrets.vault, hasher, new_id)
-        media_requests = MediaRequests(executor, store, catalogue, forwarder, utc_now)
+        rules = RequestRules(auto_approve=settings.auto_approve)
+        quotas = PersonsQuotas(executor, store, settings.quotas, utc_now)
+        forwarding = Forwarding(executor, accounts, forwarder, utc_now, shelf=shelf)
+        news = UpstreamNews(executor, forwarding, Outbox(database.pool), new_id)
+        alerts = Alerts(executor, store, utc_now)
+        telling = Telling(executor, store, AccountQueries(database.pool))
+        delivering = Delivering(executor, secrets.vault, notifiers, alerts, utc_now, new_id)
         sign_in = SignIn(
             executor,
             identities,
@@ -165,9 +192,16 @@ async def open_use_cases(
                         executor, standings, secrets.vault, secrets.api_keys, utc_now, new_id
                     ),
                     setup=Setup(executor, accounts, secrets.setup_tokens, new_id),
-                    alerts=Alerts(executor, store, utc_now),
-                    media_requests=media_requests,
-                    performer=Performer(media_requests, accounts),
+                    alerts=alerts,
+                    catalogue=catalogue,
+                    media_requests=MediaRequests(executor, store, catalogue, quotas, rules),
+                    quotas=quotas,
+                    forwarding=forwarding,
+                    upstream_news=news,
+                    choices=Choices(executor, secrets.vault, alerts),
+                    inboxes=Inboxes(executor),
+                    delivering=delivering,
+                    performer=Performer(forwarding, news, quotas, accounts, telling, delivering),
                 )
         finally:
             hasher.close()
@@ -188,9 +222,23 @@ async def _secrets(settings: Settings, database: Database) -> AsyncGenerator[Sec
 
 
 def _plex(settings: Settings, secrets: Secrets) -> PlexTvAccounts:
-    # Plex binds PINs and tokens to it, so it is the same for as long as the installation lives.
-    client_identifier = str(secrets.pseudonym("plex", "client identifier"))
-    return PlexTvAccounts(settings.plex_tv_url, settings.plex_url, client_identifier)
+    return PlexTvAccounts(settings.plex_tv_url, settings.plex_url, _client_identifier(secrets))
+
+
+@asynccontextmanager
+async def _shelf(settings: Settings, secrets: Secrets) -> AsyncGenerator[PlexShelf | None]:
+    """Without a Plex server, Overseerr alone says what is available."""
+    if settings.plex_url is None or settings.plex_token is None:
+        yield None
+        return
+    shelf = PlexShelf(settings.plex_url, settings.plex_token, _client_identifier(secrets))
+    async with aclosing(shelf):
+        yield shelf
+
+
+def _client_identifier(secrets: Secrets) -> str:
+    """Plex binds PINs and tokens to it, so it stays for as long as the installation lives."""
+    return str(secrets.pseudonym("plex", "client identifier"))
 
 
 @asynccontextmanager
@@ -206,9 +254,22 @@ async def _catalogue(settings: Settings) -> AsyncGenerator[MediaCatalogue]:
 class NoCatalogue:
     """``application.ports.MediaCatalogue`` of an install that has none."""
 
+    _REASON = "No title can be looked up without a TMDB token."
+
     async def look_up(self, media: Media) -> Title:
         """Raises CatalogueUnavailable."""
-        raise CatalogueUnavailable(f"No {media.media_type} can be looked up without a TMDB token.")
+        del media
+        raise CatalogueUnavailable(self._REASON)
+
+    async def describe(self, media_type: MediaType, tmdb_id: int) -> TitleDetails:
+        """Raises CatalogueUnavailable."""
+        del media_type, tmdb_id
+        raise CatalogueUnavailable(self._REASON)
+
+    async def search(self, words: str, page: int) -> SearchPage:
+        """Raises CatalogueUnavailable."""
+        del words, page
+        raise CatalogueUnavailable(self._REASON)
 
 
 @asynccontextmanager
@@ -220,3 +281,16 @@ async def _forwarder(settings: Settings) -> AsyncGenerator[OverseerrForwarder | 
     api_key = settings.required("overseerr_api_key")
     async with aclosing(OverseerrForwarder(settings.overseerr_url, api_key)) as forwarder:
         yield forwarder
+
+
+@asynccontextmanager
+async def _notifiers(settings: Settings) -> AsyncGenerator[Mapping[Role, Notifier]]:
+    """Only messages of admins may go to the network that the server itself stands in."""
+    mail = None
+    if settings.smtp_url is not None:
+        mail = MailServer.parse(settings.smtp_url, settings.required("smtp_sender"))
+    async with (
+        aclosing(RealNotifier(utc_now, private=False, mail=mail)) as careful,
+        aclosing(RealNotifier(utc_now, private=True, mail=mail)) as free,
+    ):
+        yield {Role.USER: careful, Role.ADMIN: free}

@@ -13,7 +13,7 @@ import msgspec
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
-from application.effects import Job
+from application.effects import Job, JobQueue
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS outbox (
@@ -24,6 +24,12 @@ CREATE TABLE IF NOT EXISTS outbox (
     leased_until timestamptz
 );
 CREATE INDEX IF NOT EXISTS outbox_due ON outbox (due_at)
+"""
+
+_ADD = """
+INSERT INTO outbox (id, job, due_at)
+SELECT added.id, added.job, now() FROM unnest(%s::uuid[], %s::jsonb[]) AS added(id, job)
+ON CONFLICT (id) DO NOTHING
 """
 
 _TAKE = """
@@ -56,14 +62,22 @@ class Lease(NamedTuple):
         return msgspec.json.decode(self.document, type=Job)
 
 
-class Outbox:
-    """Takes and ends jobs. ``lease`` is how long a silent worker keeps others waiting."""
+class Outbox(JobQueue):
+    """Keeps, takes and ends jobs. ``lease`` is how long a silent worker keeps others waiting."""
 
     def __init__(
         self, pool: AsyncConnectionPool, *, lease: timedelta = timedelta(seconds=15)
     ) -> None:
         self._pool = pool
         self.lease = lease
+
+    async def add(self, jobs: Sequence[Job]) -> None:
+        """Keep the jobs, which workers find when they look. Raises StoreUnavailable."""
+        async with self._pool.connection() as connection:
+            await connection.execute(
+                _ADD,
+                ([job.id for job in jobs], [msgspec.json.encode(job).decode() for job in jobs]),
+            )
 
     async def take(self, job_id: UUID) -> Lease | None:
         """This job, unless it is done, not due yet, or with another worker."""

@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from domain.kernel import DomainError
+from domain.media_requests import MediaType
+from domain.quotas import LONGEST_WINDOW, MOST_REQUESTS, Quota
 from domain.rate_limits import DEFAULTS, Limit, Policy, check_limit
 
 
@@ -37,9 +39,16 @@ class Settings(msgspec.Struct, frozen=True):
     tmdb_token: str | None = None
     overseerr_url: str | None = None
     overseerr_api_key: str | None = None
+    overseerr_webhook_secret: str | None = None
+    overseerr_poll_seconds: int = 300
     plex_url: str | None = None
     plex_token: str | None = None
     plex_tv_url: str = "https://plex.tv"
+    smtp_url: str | None = None
+    smtp_sender: str | None = None
+    auto_approve: bool = True
+    quota_movies: Quota | None = None
+    quota_series: Quota | None = None
     lease_seconds: int = 15
     sentry_dsn: str | None = None
     limit_general: Limit = DEFAULTS[Policy.GENERAL]
@@ -51,6 +60,11 @@ class Settings(msgspec.Struct, frozen=True):
     def limits(self) -> dict[Policy, Limit]:
         """The rate limits, as long as no admin has changed them."""
         return {policy: getattr(self, f"limit_{policy}") for policy in Policy}
+
+    @property
+    def quotas(self) -> dict[MediaType, Quota | None]:
+        """How much everybody may ask for, as long as no admin says otherwise of a person."""
+        return {MediaType.MOVIE: self.quota_movies, MediaType.TV: self.quota_series}
 
     def required(self, setting: str) -> str:
         """A setting that a process cannot do without. Raises SettingsError."""
@@ -146,11 +160,30 @@ def _port(text: str) -> int:
     return port
 
 
-def _lease_seconds(text: str) -> int:
-    seconds = int(text) if text.isdecimal() else 0
-    if not 1 <= seconds <= _LONGEST_LEASE:
-        raise ValueError(f"it must be a number of seconds from 1 to {_LONGEST_LEASE}.")
-    return seconds
+def _seconds(most: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        seconds = int(text) if text.isdecimal() else 0
+        if not 1 <= seconds <= most:
+            raise ValueError(f"it must be a number of seconds from 1 to {most}.")
+        return seconds
+
+    return parse
+
+
+def _switch(text: str) -> bool:
+    if text.lower() not in {"true", "false"}:
+        raise ValueError("it must be true or false.")
+    return text.lower() == "true"
+
+
+def _quota(text: str) -> Quota:
+    written = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})d", text)
+    if not written:
+        raise ValueError('it must be written like "10/7d": 10 requests in any 7 days.')
+    quota = Quota(int(written[1]), int(written[2]))
+    if quota.limit > MOST_REQUESTS or not 1 <= quota.days <= LONGEST_WINDOW:
+        raise ValueError(f"it must be 0 to {MOST_REQUESTS} requests in 1 to {LONGEST_WINDOW} days.")
+    return quota
 
 
 def _url(*schemes: str) -> Callable[[str], str]:
@@ -175,7 +208,7 @@ def _limit(policy: Policy) -> Callable[[str], Limit]:
         if not written:
             raise ValueError('it must be written like "100/hour", "5/minute" or "100/90s".')
         calls, unit, seconds = written.groups()
-        limit = Limit(int(calls), int(seconds or _SECONDS[unit]))
+        limit = Limit(int(calls), int(seconds or _UNITS[unit]))
         try:
             check_limit(policy, limit)
         except DomainError as refusal:
@@ -206,30 +239,55 @@ def _log_level(text: str) -> str:
     return text.lower()
 
 
-def _secret(text: str) -> str:
-    if len(text) < _SECRET_LENGTH:
-        raise ValueError(f"it must have at least {_SECRET_LENGTH} characters.")
+def _smtp(text: str) -> str:
+    parts = urlsplit(_url("smtp", "smtps")(text))
+    parts.port  # noqa: B018 - raises ValueError for one that is none
+    if not parts.hostname:
+        raise ValueError("it names no host: smtp://host or smtps://host.")
+    return text.rstrip("/")
+
+
+def _mailbox(text: str) -> str:
+    if not _MAILBOX.fullmatch(text):
+        raise ValueError("it must be written like MediaNest <medianest@example.org>.")
     return text
 
 
-_SECRET_LENGTH = 32
+def _secret(length: int) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if len(text) < length:
+            raise ValueError(f"it must have at least {length} characters.")
+        return text
+
+    return parse
+
+
+_MAILBOX = re.compile(r"[^<>@\s]+@[^<>@\s]+|[^<>@\r\n]* <[^<>@\s]+@[^<>@\s]+>")
 _UNESCAPED = re.compile(r"\s|%00|%(?![0-9A-Fa-f]{2})")
-_SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
-_LIMIT = re.compile(rf"([0-9]{{1,9}})/(?:({'|'.join(_SECONDS)})|([0-9]{{1,9}})s)")
+_UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+_LIMIT = re.compile(rf"([0-9]{{1,9}})/(?:({'|'.join(_UNITS)})|([0-9]{{1,9}})s)")
 _LONGEST_LEASE = 600
+_LONGEST_POLL = 86_400
 _INTERNAL = frozenset({"MEDIANEST_READY_FD", "MEDIANEST_LIFELINE_FD"})
 """How a supervisor speaks with its children; not settings."""
 _PARSERS: dict[str, Callable[[str], Any]] = {
     "database_url": _url("postgresql", "postgres"),
     "redis_url": _url("redis", "rediss", "unix"),
-    "secret_key": _secret,
+    "secret_key": _secret(32),
+    "overseerr_webhook_secret": _secret(16),
+    "overseerr_poll_seconds": _seconds(_LONGEST_POLL),
     "data_dir": Path,
     "port": _port,
     "log_level": _log_level,
-    "lease_seconds": _lease_seconds,
+    "auto_approve": _switch,
+    "quota_movies": _quota,
+    "quota_series": _quota,
+    "lease_seconds": _seconds(_LONGEST_LEASE),
     **{f"limit_{policy}": _limit(policy) for policy in Policy},
     "tmdb_url": _url("http", "https"),
     "overseerr_url": _url("http", "https"),
+    "smtp_url": _smtp,
+    "smtp_sender": _mailbox,
     "sentry_dsn": _dsn,
     "plex_url": _url("http", "https"),
     "plex_tv_url": _url("http", "https"),

@@ -89,16 +89,21 @@ async def up(
             database_url=urls.database_url,
             redis_url=urls.redis_url,
             secret_key=settings.secret_key or folder.secret("medianest"),
-            **(_pointed_at(stand_ins) if stand_ins else {}),
+            **(_pointed_at(stand_ins, settings) if stand_ins else {}),
         )
         await migrate(urls.database_url)
         words.set_result(encode(settings))
         accounts, setup_token = await _seed(settings, folder.path if plan.stand_ins else None)
         stack.push_async_exit(await starting)
+        url = f"http://{settings.host}:{listener.getsockname()[1]}"
+        if stand_ins:
+            stand_ins.overseerr.send_news(
+                f"{url}/api/v1/webhooks/overseerr", settings.required("overseerr_webhook_secret")
+            )
         await on_ready(
             Ready(
                 ready=True,
-                url=f"http://{settings.host}:{listener.getsockname()[1]}",
+                url=url,
                 accounts=accounts,
                 stand_ins=_urls(stand_ins) if stand_ins else {},
                 setup_token=setup_token,
@@ -142,12 +147,13 @@ async def _call_off(starting: asyncio.Task[Supervisor]) -> None:
     await asyncio.wait((starting,))
 
 
-def _pointed_at(stand_ins: StandIns) -> dict[str, str]:
+def _pointed_at(stand_ins: StandIns, settings: Settings) -> dict[str, str]:
     return {
         "tmdb_url": stand_ins.tmdb.url,
         "tmdb_token": stand_ins.tmdb.api_key,
         "overseerr_url": stand_ins.overseerr.url,
         "overseerr_api_key": stand_ins.overseerr.api_key,
+        "overseerr_webhook_secret": settings.overseerr_webhook_secret or secrets.token_urlsafe(24),
         "plex_url": stand_ins.plex.url,
         "plex_token": stand_ins.plex.token,
         "plex_tv_url": stand_ins.plex_tv.url,

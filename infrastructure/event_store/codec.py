@@ -41,19 +41,19 @@ class EventCodec:
         events: Mapping[str, type[Event]] = EVENTS,
         upcasters: Mapping[tuple[str, int], Upcaster] = UPCASTERS,
     ) -> None:
-        self._topics = {event: _topic(tag, event.version) for tag, event in events.items()}
+        self._topics = {event: topic_of(tag, event.version) for tag, event in events.items()}
         self._events = {
-            _topic(tag, version): event
+            topic_of(tag, version): event
             for tag, event in events.items()
             for version in range(1, event.version + 1)
         }
         self._decoders: dict[str, Callable[[bytes], Envelope[Any]]] = {
-            _topic(tag, event.version): msgspec.json.Decoder(Envelope[event]).decode
+            topic_of(tag, event.version): msgspec.json.Decoder(Envelope[event]).decode
             for tag, event in events.items()
         }
         for tag, event in events.items():
             for version in range(1, event.version):
-                self._decoders[_topic(tag, version)] = _upcasting(event, version, upcasters)
+                self._decoders[topic_of(tag, version)] = _upcasting(event, version, upcasters)
         self._encode = msgspec.json.Encoder().encode
 
     def topics_except(self, events: Collection[type[Event]]) -> list[str]:
@@ -78,7 +78,8 @@ class EventCodec:
         return Recorded(position, stream_id, version, envelope.metadata, envelope.data)
 
 
-def _topic(tag: str, version: int) -> str:
+def topic_of(tag: str, version: int) -> str:
+    """What stands in the store for one version of an event."""
     return tag if version == 1 else f"{tag}@{version}"
 
 

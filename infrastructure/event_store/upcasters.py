@@ -9,4 +9,12 @@ from typing import Any, TypeAlias
 
 Upcaster: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
 
-UPCASTERS: dict[tuple[str, int], Upcaster] = {}
+
+def _needing_no_approval(data: dict[str, Any]) -> dict[str, Any]:
+    """Requests went to Overseerr at once, and knew whole seasons only."""
+    return data | {"episodes": [], "allSeasons": [], "needsApproval": False}
+
+
+UPCASTERS: dict[tuple[str, int], Upcaster] = {
+    ("media_request.requested", 1): _needing_no_approval,
+}

@@ -33,7 +33,9 @@ from projections.accounts import AccountQueries
 from projections.activity import ActivityQueries
 from projections.alerts import AlertQueries
 from projections.api_keys import ApiKeyQueries
+from projections.deliveries import DeliveryQueries
 from projections.media_requests import MediaRequestQueries
+from projections.notifications import NotificationQueries
 from projections.rate_limits import RateLimitQueries
 from projections.sessions import SessionQueries
 
@@ -76,7 +78,7 @@ async def run(settings: Settings, listener: socket.socket) -> None:
             ),
         )
         doors = _doors(
-            database, use_cases, hub, limits, violations, gate, metrics, last_uses, health
+            settings, database, use_cases, hub, limits, violations, gate, metrics, last_uses, health
         )
         app = build_app(doors)
         collect_seldom()
@@ -88,6 +90,7 @@ async def run(settings: Settings, listener: socket.socket) -> None:
 
 
 def _doors(
+    settings: Settings,
     database: Database,
     use_cases: UseCases,
     hub: SubscriptionHub,
@@ -116,12 +119,19 @@ def _doors(
         standings=use_cases.standings,
         rate_limits=limits,
         pseudonym=secrets.pseudonym,
+        overseerr_secret=settings.overseerr_webhook_secret,
         sign_in=use_cases.sign_in,
         setup=use_cases.setup,
         accounts=use_cases.accounts,
         api_keys=use_cases.api_keys,
         alerts=use_cases.alerts,
         media_requests=use_cases.media_requests,
+        quotas=use_cases.quotas,
+        upstream_news=use_cases.upstream_news,
+        choices=use_cases.choices,
+        inboxes=use_cases.inboxes,
+        delivering=use_cases.delivering,
+        catalogue=use_cases.catalogue,
         request_queries=MediaRequestQueries(pool),
         account_queries=AccountQueries(pool),
         session_queries=SessionQueries(pool),
@@ -129,6 +139,8 @@ def _doors(
         activity_queries=ActivityQueries(pool),
         rate_limit_queries=RateLimitQueries(pool),
         alert_queries=AlertQueries(pool),
+        notification_queries=NotificationQueries(pool),
+        delivery_queries=DeliveryQueries(pool),
         error_log=PostgresErrorLog(pool),
         personal_data=secrets.vault,
         idempotency=PostgresIdempotencyKeys(pool, secrets.vault, secrets.pseudonym),

@@ -4,6 +4,8 @@
 ``PUT /{name}/faults``    fail as the JSON list says (see ``faults``); an empty list: work again
 ``GET /{name}/calls``     the calls received, oldest first
 ``DELETE /{name}``        be as new: no faults, no calls, nothing that callers have changed
+``PUT /plex/shelf``       a list of titles is on the shelf (see ``plex_library.ToShelve``)
+``PUT /plex/folder``      a list of titles will be on the shelf after ``POST /plex/scan``
 =======================  ====================================================================
 
 ``name`` is ``tmdb``, ``overseerr`` … The port is not one of the originals', so a stand-in that
@@ -53,20 +55,24 @@ class ControlPort:
         if stand_in is None:
             return _problem(404, f"The stand-ins are {', '.join(self._stand_ins)}.")
         match request.method, rest:
-            case "PUT", "faults":
-                try:
-                    faults = msgspec.json.decode(request.body, type=list[Fault])
-                except msgspec.DecodeError as error:
-                    return _problem(400, str(error))
-                await stand_in.fail(*faults)
-                return Response(204)
             case "GET", "calls":
                 return json_response(200, await stand_in.calls())
             case "DELETE", "":
                 await stand_in.reset()
                 return Response(204)
-            case _:
-                return _problem(404, "Use PUT …/faults, GET …/calls or DELETE.")
+            case method, what:
+                try:
+                    return await _change(stand_in, method, what, request.body)
+                except (msgspec.DecodeError, LookupError) as error:
+                    return _problem(400, str(error))
+
+
+async def _change(stand_in: StandIn, method: str, what: str, body: bytes) -> Response:
+    if (method, what) == ("PUT", "faults"):
+        await stand_in.fail(*msgspec.json.decode(body, type=list[Fault]))
+        return Response(204)
+    answer = stand_in.steer(method, what, body)
+    return answer or _problem(404, "There is no such thing to do; see stand_ins/control.py.")
 
 
 def _problem(status: int, message: str) -> Response:

@@ -1,8 +1,9 @@
 """A stand-in of Overseerr, and of its successor Seerr, with one owner and an API key.
 
 It answers as ``server/routes/*.ts`` and ``server/entity/MediaRequest.ts`` do, and like the original
-refuses what ``overseerr-api.yml`` does not allow before it looks at the key. It sends no webhooks,
-and what is approved stays in progress until ``POST /media/{id}/available`` is called.
+refuses what ``overseerr-api.yml`` does not allow before it looks at the key. What is approved stays
+in progress until ``POST /media/{id}/available`` is called, or ``…/partial``, which here may name
+the seasons that a scan of the shelf would have found.
 """
 
 import math
@@ -28,14 +29,21 @@ from infrastructure.stand_ins.overseerr_records import (
     MediaStatus,
     NewRequest,
     NewUser,
+    Notification,
+    OnShelf,
     Permission,
     QuotaSettings,
     RequestStatus,
     User,
+    WebhookOptions,
+    WebhookSettings,
+    film_details,
+    series_details,
 )
 from infrastructure.stand_ins.overseerr_rules import OWNER_ID, Household, Refused
+from infrastructure.stand_ins.overseerr_webhook import Webhook
 from infrastructure.stand_ins.stand_in import StandIn
-from infrastructure.stand_ins.titles import MediaType, Title, find_title
+from infrastructure.stand_ins.titles import MediaType, find_title
 
 API_KEY = "stand-in-overseerr-key"
 API = "/api/v1"
@@ -74,11 +82,14 @@ _DECISIONS = {
     "pending": RequestStatus.PENDING,
 }
 _MEDIA_STATUSES = {
+    "available": MediaStatus.AVAILABLE,
     "partial": MediaStatus.PARTIALLY_AVAILABLE,
     "processing": MediaStatus.PROCESSING,
     "pending": MediaStatus.PENDING,
     "unknown": MediaStatus.UNKNOWN,
 }
+
+_ON_SHELF = {MediaStatus.AVAILABLE, MediaStatus.PARTIALLY_AVAILABLE}
 
 T = TypeVar("T")
 
@@ -103,7 +114,8 @@ class OverseerrStandIn(StandIn):
 
     def __init__(self, port: int = 0) -> None:
         super().__init__(port)
-        self._home = Household()
+        self._webhook = Webhook()
+        self._home = Household(self._webhook.tell)
         self._routes = (
             route("GET", f"{API}/status", self._status, query=""),
             route("GET", f"{API}/auth/me", self._me, query=""),
@@ -121,13 +133,31 @@ class OverseerrStandIn(StandIn):
             route("POST", f"{API}/blocklist", self._block, query=""),
             route("GET", f"{API}/user", self._users, query="take skip sort"),
             route("POST", f"{API}/user", self._add_user, query=""),
+            route("DELETE", f"{API}/user/{{id}}", self._remove_user, query=""),
             route("GET", f"{API}/user/{{id}}/quota", self._quota, query=""),
             route("POST", f"{API}/user/{{id}}/settings/main", self._set_quota, query=""),
+            route("GET", f"{API}/settings/notifications/webhook", self._show_webhook, query=""),
+            route("POST", f"{API}/settings/notifications/webhook", self._set_webhook, query=""),
+            route(
+                "POST", f"{API}/settings/notifications/webhook/test", self._test_webhook, query=""
+            ),
         )
+
+    def send_news(self, url: str, authorization: str) -> None:
+        """Tell of every change from now on, as an owner would set it up."""
+        options = WebhookOptions(url, authorization)
+        every_kind = sum(Notification)
+        self._webhook.settings = WebhookSettings(enabled=True, types=every_kind, options=options)
+
+    async def close(self) -> None:
+        """Stop for good."""
+        await self._webhook.close()
+        await super().close()
 
     def clear(self) -> None:
         """Only the owner is left."""
-        self._home = Household()
+        self._webhook.settings = WebhookSettings()
+        self._home = Household(self._webhook.tell)
 
     def error(self, status: int) -> Response:
         """The error that Overseerr gives with this status."""
@@ -183,7 +213,7 @@ class OverseerrStandIn(StandIn):
             raise Refused(
                 500, f"Unable to retrieve {'movie' if media_type == 'movie' else 'series'}."
             )
-        details = _film(title) if media_type == "movie" else _series(title)
+        details = film_details(title) if media_type == "movie" else series_details(title)
         if media := self._home.media.get((media_type, title.tmdb_id)):
             requests = self._home.requests_for(media)
             details["mediaInfo"] = msgspec.to_builtins(media) | {"requests": requests}
@@ -240,11 +270,13 @@ class OverseerrStandIn(StandIn):
     def _set_status(self, request: Request, user: User, media_id: str, status: str) -> Response:
         _require(user, Permission.MANAGE_REQUESTS)
         media = self._home.media_with_id(media_id)
-        is4k = bool(_read(request, dict[str, Any]).get("is4k"))
-        if status == "available":
-            self._home.make_available(media, is4k=is4k)
+        shelf, chosen = _read(request, OnShelf), _choose(_MEDIA_STATUSES, status)
+        if chosen in _ON_SHELF:
+            if status == "partial" and media.media_type == "movie":
+                raise Refused(400, "Only series can be set to be partially available")
+            self._home.put_on_shelf(media, chosen, shelf)
         else:
-            media.set_status(_choose(_MEDIA_STATUSES, status), is4k=is4k)
+            media.set_status(chosen, is4k=shelf.is4k)
         return json_response(200, media)
 
     def _delete_file(self, request: Request, user: User, media_id: str) -> Response:
@@ -274,6 +306,14 @@ class OverseerrStandIn(StandIn):
         _require(user, Permission.MANAGE_USERS)
         return json_response(201, self._home.add_user(_read(request, NewUser)))
 
+    def _remove_user(self, _request: Request, user: User, user_id: str) -> Response:
+        _require(user, Permission.MANAGE_USERS)
+        removed = self._home.user(user_id)
+        if removed.id == OWNER_ID:
+            raise Refused(405, "This account cannot be deleted.")
+        self._home.remove_user(removed)
+        return json_response(200, removed)
+
     def _quota(self, _request: Request, user: User, user_id: str) -> Response:
         if user_id != str(user.id):
             _require(user, Permission.MANAGE_USERS)
@@ -286,6 +326,22 @@ class OverseerrStandIn(StandIn):
         for name, value in limits.items():
             setattr(changed, name, value)
         return json_response(200, changed)
+
+    # Notifications
+
+    def _show_webhook(self, _request: Request, user: User) -> Response:
+        _require(user, Permission.ADMIN)
+        return json_response(200, self._webhook.settings)
+
+    def _set_webhook(self, request: Request, user: User) -> Response:
+        _require(user, Permission.ADMIN)
+        self._webhook.settings = _read(request, WebhookSettings)
+        return json_response(200, self._webhook.settings)
+
+    def _test_webhook(self, _request: Request, user: User) -> Response:
+        _require(user, Permission.ADMIN)
+        self._webhook.test()
+        return Response(204)
 
 
 def _require(user: User, *any_of: Permission) -> None:
@@ -335,25 +391,3 @@ def _page(items: list[Any], query: dict[str, str]) -> Response:
         "page": math.ceil(skip / take) + 1 if take else 1,
     }
     return json_response(200, {"pageInfo": info, "results": items[skip : skip + take]})
-
-
-def _film(title: Title) -> dict[str, Any]:
-    return {
-        "id": title.tmdb_id,
-        "title": title.name,
-        "releaseDate": title.iso_date,
-        "posterPath": title.poster_path,
-    }
-
-
-def _series(title: Title) -> dict[str, Any]:
-    return {
-        "id": title.tmdb_id,
-        "name": title.name,
-        "firstAirDate": title.iso_date,
-        "posterPath": title.poster_path,
-        "numberOfSeasons": sum(number > 0 for number, _ in title.seasons),
-        "seasons": [
-            {"seasonNumber": number, "episodeCount": episodes} for number, episodes in title.seasons
-        ],
-    }

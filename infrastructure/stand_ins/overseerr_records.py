@@ -2,11 +2,11 @@
 
 from datetime import UTC, datetime
 from enum import IntEnum, IntFlag
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
-from infrastructure.stand_ins.titles import MediaType
+from infrastructure.stand_ins.titles import MediaType, Title
 
 
 class Permission(IntFlag):
@@ -29,6 +29,18 @@ class Permission(IntFlag):
     REQUEST_MOVIE = 262144
     REQUEST_TV = 524288
     MANAGE_BLOCKLIST = 268435456
+
+
+class Notification(IntFlag):
+    """Overseerr's kinds of notifications, as far as they are about requests."""
+
+    MEDIA_PENDING = 2
+    MEDIA_APPROVED = 4
+    MEDIA_AVAILABLE = 8
+    MEDIA_FAILED = 16
+    TEST_NOTIFICATION = 32
+    MEDIA_DECLINED = 64
+    MEDIA_AUTO_APPROVED = 128
 
 
 class RequestStatus(IntEnum):
@@ -82,6 +94,15 @@ class User(msgspec.Struct, rename="camel"):
         return bool(self.permissions & (Permission.ADMIN | sum(any_of)))
 
 
+class MediaSeason(msgspec.Struct, rename="camel"):
+    """A season that a scan has found, wholly or in part."""
+
+    id: int
+    season_number: int
+    status: MediaStatus = MediaStatus.UNKNOWN
+    status4k: MediaStatus = MediaStatus.UNKNOWN
+
+
 class Media(msgspec.Struct, rename="camel"):
     """A title that somebody has asked for, or may not ask for."""
 
@@ -92,6 +113,7 @@ class Media(msgspec.Struct, rename="camel"):
     status: MediaStatus = MediaStatus.UNKNOWN
     status4k: MediaStatus = MediaStatus.UNKNOWN
     rating_key: str | None = None
+    seasons: list[MediaSeason] = []
     created_at: datetime = msgspec.field(default_factory=now)
     updated_at: datetime = msgspec.field(default_factory=now)
 
@@ -106,6 +128,26 @@ class Media(msgspec.Struct, rename="camel"):
         else:
             self.status = status
         self.updated_at = now()
+
+    def find_season(self, number: int, *, is4k: bool) -> None:
+        """The season is on the shelf in that quality, whole."""
+        season = next((known for known in self.seasons if known.season_number == number), None)
+        if season is None:
+            season = MediaSeason(self.id * 1000 + number, number)
+            self.seasons.append(season)
+        if is4k:
+            season.status4k = MediaStatus.AVAILABLE
+        else:
+            season.status = MediaStatus.AVAILABLE
+
+    def has_seasons(self, numbers: set[int], *, is4k: bool) -> bool:
+        """Whether all of them are on the shelf in that quality."""
+        there = {
+            season.season_number
+            for season in self.seasons
+            if (season.status4k if is4k else season.status) is MediaStatus.AVAILABLE
+        }
+        return numbers <= there
 
 
 class SeasonRequest(msgspec.Struct, rename="camel"):
@@ -168,8 +210,64 @@ class QuotaSettings(msgspec.Struct, rename="camel"):
     tv_quota_days: int | None = None
 
 
+class SeasonNumber(msgspec.Struct, rename="camel"):
+    """A season that ``POST /media/{id}/available`` names."""
+
+    season_number: int
+
+
+class OnShelf(msgspec.Struct, rename="camel"):
+    """The body of ``POST /media/{id}/{status}``."""
+
+    is4k: bool = False
+    seasons: list[SeasonNumber] = []
+
+
+class WebhookOptions(msgspec.Struct, rename="camel"):
+    """Where notifications go, and what ``Authorization`` they show."""
+
+    webhook_url: str = ""
+    auth_header: str = ""
+    json_payload: str = ""
+
+
+class WebhookSettings(msgspec.Struct):
+    """The body of ``POST /settings/notifications/webhook``: the one slot for a webhook.
+
+    ``types`` is the sum of the ``Notification`` kinds that are wanted.
+    """
+
+    enabled: bool = False
+    types: int = 0
+    options: WebhookOptions = msgspec.field(default_factory=WebhookOptions)
+
+
 class Blocked(msgspec.Struct, rename="camel"):
     """The body of ``POST /blocklist``."""
 
     tmdb_id: int
     media_type: MediaType
+
+
+def film_details(title: Title) -> dict[str, Any]:
+    """What ``GET /movie/{id}`` says of any film."""
+    return {
+        "id": title.tmdb_id,
+        "title": title.name,
+        "releaseDate": title.iso_date,
+        "posterPath": title.poster_path,
+    }
+
+
+def series_details(title: Title) -> dict[str, Any]:
+    """What ``GET /tv/{id}`` says of any series."""
+    return {
+        "id": title.tmdb_id,
+        "name": title.name,
+        "firstAirDate": title.iso_date,
+        "posterPath": title.poster_path,
+        "numberOfSeasons": sum(number > 0 for number, _ in title.seasons),
+        "seasons": [
+            {"seasonNumber": number, "episodeCount": episodes} for number, episodes in title.seasons
+        ],
+    }

@@ -1,6 +1,7 @@
 """What the Overseerr stand-in allows: who may request what, and what a request does to a title."""
 
 from collections import defaultdict
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +12,8 @@ from infrastructure.stand_ins.overseerr_records import (
     MediaStatus,
     NewRequest,
     NewUser,
+    Notification,
+    OnShelf,
     Permission,
     RequestStatus,
     SeasonRequest,
@@ -20,6 +23,10 @@ from infrastructure.stand_ins.overseerr_records import (
 from infrastructure.stand_ins.titles import MediaType, Title, find_title
 
 OWNER_ID = 1
+_DECIDED = {
+    RequestStatus.APPROVED: Notification.MEDIA_APPROVED,
+    RequestStatus.DECLINED: Notification.MEDIA_DECLINED,
+}
 _MEDIA_TYPES: tuple[MediaType, ...] = ("movie", "tv")
 
 
@@ -35,7 +42,8 @@ class Refused(Exception):
 class Household:
     """People, media and requests. Nothing here awaits, so each change is atomic."""
 
-    def __init__(self) -> None:
+    def __init__(self, tell: Callable[[Notification, MediaRequest], None]) -> None:
+        self.tell = tell
         owner = User(OWNER_ID, "owner@example.com", "Owner", Permission.ADMIN, plex_id=1)
         self.users = {OWNER_ID: owner}
         self.media: dict[tuple[MediaType, int], Media] = {}
@@ -57,9 +65,15 @@ class Household:
         if any(user.email == new.email for user in self.users.values()):
             raise Refused(409, "User already exists with submitted email.")
         name = new.username or new.email
-        added = User(len(self.users) + 1, new.email, name, new.permissions, user_type=2)
+        added = User(max(self.users) + 1, new.email, name, new.permissions, user_type=2)
         self.users[added.id] = added
         return added
+
+    def remove_user(self, user: User) -> None:
+        """They are gone, and their requests with them."""
+        del self.users[user.id]
+        for item in [item for item in self.requests.values() if item.requested_by is user]:
+            self.remove(item)
 
     def quota(self, user: User) -> dict[MediaType, dict[str, Any]]:
         """What ``GET /user/{id}/quota`` answers; who manages people has no limits."""
@@ -104,12 +118,20 @@ class Household:
             (media_type, tmdb_id), Media(len(self.media) + 1, media_type, tmdb_id)
         )
 
-    def make_available(self, media: Media, *, is4k: bool) -> None:
-        """It is on the shelf, and its requests are done."""
-        media.set_status(MediaStatus.AVAILABLE, is4k=is4k)
+    def put_on_shelf(self, media: Media, status: MediaStatus, shelf: OnShelf) -> None:
+        """It is there, or some seasons of it are; the requests for what is there are done."""
+        is4k = shelf.is4k
+        media.set_status(status, is4k=is4k)
+        for season in shelf.seasons:
+            media.find_season(season.season_number, is4k=is4k)
         for item in self.requests_for(media):
-            if item.is4k == is4k and item.status is not RequestStatus.DECLINED:
+            there = status is MediaStatus.AVAILABLE and not shelf.seasons
+            asked_for = {season.season_number for season in item.seasons}
+            if asked_for and media.has_seasons(asked_for, is4k=is4k):
+                there = True
+            if there and item.is4k == is4k and item.status not in FINISHED:
                 item.move_to(RequestStatus.COMPLETED)
+                self.tell(Notification.MEDIA_AVAILABLE, item)
 
     def settle(self, media: Media, *, is4k: bool) -> None:
         """What is not there yet is as far as the furthest request for it."""
@@ -146,6 +168,8 @@ class Household:
         """Approve it, decline it, or put it back."""
         item.move_to(status, by)
         self.settle(item.media, is4k=item.is4k)
+        if kind := _DECIDED.get(status):
+            self.tell(kind, item)
 
     def create(self, asked: NewRequest, user: User) -> MediaRequest:
         """The checks in the original's order, then the request.
@@ -241,6 +265,10 @@ class Household:
         if media.status_in(is4k=item.is4k) in {MediaStatus.UNKNOWN, MediaStatus.DELETED}:
             media.set_status(MediaStatus.PENDING, is4k=item.is4k)
         self.settle(media, is4k=item.is4k)
+        approved = status is RequestStatus.APPROVED
+        self.tell(
+            Notification.MEDIA_AUTO_APPROVED if approved else Notification.MEDIA_PENDING, item
+        )
         return item
 
 

@@ -8,6 +8,8 @@ from http.client import responses
 from typing import Any, TypeAlias, cast
 from xml.etree.ElementTree import Element, tostring
 
+import msgspec
+
 from infrastructure.stand_ins.http import (
     MethodNotAllowed,
     NotFound,
@@ -17,6 +19,7 @@ from infrastructure.stand_ins.http import (
     json_response,
     route,
 )
+from infrastructure.stand_ins.plex_library import MOST_AT_ONCE, SECTIONS, PlexLibrary, ToShelve
 from infrastructure.stand_ins.stand_in import StandIn
 
 MACHINE_IDENTIFIER = "5ca1ab1e" * 5
@@ -39,14 +42,34 @@ class PlexStandIn(StandIn):
     def __init__(self, port: int = 0) -> None:
         super().__init__(port)
         self.machine_identifier = MACHINE_IDENTIFIER
+        self.library = PlexLibrary()
         self._routes = (
             route("GET", "/", self._root),
             route("GET", "/identity", self._identity),
+            route("GET", "/library/sections", self._sections),
+            route("GET", "/library/sections/{key}/all", self._section),
+            route("GET", "/library/metadata/{key}", self._item),
+            route("GET", "/library/metadata/{key}/allLeaves", self._leaves),
         )
 
     def reinstall(self) -> None:
-        """Begin anew under another identifier, claimed by the same owner."""
+        """Begin anew under another identifier, claimed by the same owner, with empty shelves."""
         self.machine_identifier = secrets.token_hex(20)
+        self.library = PlexLibrary()
+
+    def steer(self, method: str, what: str, body: bytes) -> Response | None:
+        """Put titles on the shelf, or where a scan will find them, or scan."""
+        match method, what:
+            case "PUT", "shelf":
+                for wanted in msgspec.json.decode(body, type=list[ToShelve]):
+                    self.library.shelve(wanted)
+            case "PUT", "folder":
+                self.library.waiting += msgspec.json.decode(body, type=list[ToShelve])
+            case "POST", "scan":
+                self.library.scan()
+            case _:
+                return None
+        return Response(204)
 
     def respond(self, request: Request) -> Response:
         """The server's answer."""
@@ -67,6 +90,7 @@ class PlexStandIn(StandIn):
     def clear(self) -> None:
         """The server is the first one again."""
         self.machine_identifier = MACHINE_IDENTIFIER
+        self.library = PlexLibrary()
 
     def _root(self, request: Request) -> Response:
         return _container(
@@ -80,6 +104,41 @@ class PlexStandIn(StandIn):
                 "version": VERSION,
             },
         )
+
+    def _sections(self, request: Request) -> Response:
+        found = [section.data() for section in SECTIONS]
+        return self._listing(request, {"size": len(found), "Directory": found})
+
+    def _section(self, request: Request, key: str) -> Response:
+        if all(section.key != key for section in SECTIONS):
+            return self.error(404)
+        start = plex_parameter(request, "X-Plex-Container-Start") or "0"
+        size = plex_parameter(request, "X-Plex-Container-Size") or str(MOST_AT_ONCE)
+        page = self.library.list_section(
+            key,
+            newest_first=request.query.get("sort") == "updatedAt:desc",
+            start=int(start),
+            size=int(size),
+            with_guids=request.query.get("includeGuids") == "1",
+        )
+        return self._listing(request, page)
+
+    def _item(self, request: Request, key: str) -> Response:
+        item = self.library.items.get(int(key)) if key.isdecimal() else None
+        if item is None:
+            return self.error(404)
+        return self._listing(request, {"size": 1, "Metadata": [item.data(with_guids=True)]})
+
+    def _leaves(self, request: Request, key: str) -> Response:
+        item = self.library.items.get(int(key)) if key.isdecimal() else None
+        if item is None:
+            return self.error(404)
+        leaves = item.leaves()
+        return self._listing(request, {"size": len(leaves), "Metadata": leaves})
+
+    def _listing(self, request: Request, data: dict[str, Any]) -> Response:
+        """Lists are stood in for in JSON only."""
+        return _container(request, data) if accepts_json(request) else self.error(406)
 
     def _identity(self, request: Request) -> Response:
         identity = {"machineIdentifier": self.machine_identifier, "version": VERSION}

@@ -75,6 +75,14 @@ class StandIn(ABC):
     def clear(self) -> None:
         """Forget what callers have changed."""
 
+    def steer(self, method: str, what: str, body: bytes) -> Response | None:
+        """Let happen what is not of the original's protocol (see ``control``).
+
+        ``None`` when it is unknown. Raises msgspec.DecodeError.
+        """
+        del method, what, body
+        return None
+
     async def open(self) -> None:
         """Begin to listen."""
         await self._listener.open()

@@ -7,15 +7,18 @@ Posters are made up throughout.
 
 import random
 from datetime import date, timedelta
-from functools import lru_cache
-from typing import Literal, TypeAlias
+from functools import cache, lru_cache
+from typing import Literal, TypeAlias, get_args
 
 import msgspec
 
 MediaType: TypeAlias = Literal["movie", "tv"]
+_MEDIA_TYPES: tuple[MediaType, ...] = get_args(MediaType)
 
 LAST_ID = 9_999_999
 """Beyond it there are no titles; TMDB's own ids are below 2 million."""
+LAST_SEARCHABLE_ID = 500
+"""Of the made-up titles, those up to here are found by name: enough for many pages."""
 
 
 class Title(msgspec.Struct, frozen=True):
@@ -118,6 +121,18 @@ def find_title(media_type: MediaType, tmdb_id: int) -> Title | None:
     if not 1 <= tmdb_id <= LAST_ID:
         return None
     return KNOWN.get((media_type, tmdb_id)) or _make_up(media_type, tmdb_id)
+
+
+@cache
+def searchable() -> tuple[Title, ...]:
+    """What a search by name looks through: what exists comes first, as it is more popular."""
+    made_up = (
+        _make_up(media_type, tmdb_id)
+        for tmdb_id in range(1, LAST_SEARCHABLE_ID + 1)
+        for media_type in _MEDIA_TYPES
+        if (media_type, tmdb_id) not in KNOWN
+    )
+    return (*KNOWN.values(), *made_up)
 
 
 @lru_cache(maxsize=4096)

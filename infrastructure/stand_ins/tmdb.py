@@ -16,7 +16,7 @@ from infrastructure.stand_ins.http import (
     route,
 )
 from infrastructure.stand_ins.stand_in import StandIn
-from infrastructure.stand_ins.titles import KNOWN, MediaType, Title, find_title
+from infrastructure.stand_ins.titles import MediaType, Title, find_title, searchable
 
 BEARER = "stand-in.read-access.token"
 API_KEY = "0123456789abcdef0123456789abcdef"
@@ -45,8 +45,12 @@ ERRORS = {
 _CODES = {401: 7, 404: 34, 429: 25, 500: 11, 502: 43, 503: 9, 504: 24}
 """Which error a status stands for, where the status is all that is known."""
 
-_KEANU_REEVES = {"id": 6384, "media_type": "person", "name": "Keanu Reeves", "adult": False}
-"""Search answers people too, and clients must leave them out."""
+_GENRES = [{"id": 18, "name": "Drama"}]
+_NO_TITLES = (
+    {"id": 6384, "media_type": "person", "name": "Keanu Reeves", "adult": False},
+    {"id": 2344, "media_type": "collection", "name": "The Matrix Collection", "adult": False},
+)
+"""Search answers people and collections too, and clients must leave them out."""
 
 
 class TmdbStandIn(StandIn):
@@ -128,7 +132,7 @@ def _details(request: Request, media_type: MediaType, tmdb_id: str) -> Response:
 def _film_details(title: Title) -> dict[str, Any]:
     return _summary(title) | {
         "imdb_id": title.imdb_id,
-        "genres": [],
+        "genres": _GENRES,
         "runtime": 120,
         "status": "Released" if title.released else "Planned",
     }
@@ -146,7 +150,8 @@ def _series_details(title: Title) -> dict[str, Any]:
         for number, episodes in title.seasons
     ]
     return _summary(title) | {
-        "genres": [],
+        "episode_run_time": [45],
+        "genres": _GENRES,
         "in_production": False,
         "number_of_seasons": sum(number > 0 for number, _ in title.seasons),
         "seasons": seasons,
@@ -178,11 +183,11 @@ def _search(request: Request) -> Response:
     words = request.query.get("query", "").casefold()
     titles = [
         _summary(title) | {"media_type": title.media_type}
-        for title in KNOWN.values()
+        for title in searchable()
         if words and words in title.name.casefold()
     ]
-    people = [_KEANU_REEVES] if words and words in "keanu reeves" else []
-    results: list[dict[str, Any]] = [*titles, *people]
+    others = [hit for hit in _NO_TITLES if words and words in str(hit["name"]).casefold()]
+    results: list[dict[str, Any]] = [*titles, *others]
     start = (int(page) - 1) * PAGE_SIZE
     return json_response(
         200,

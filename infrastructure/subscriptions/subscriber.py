@@ -22,7 +22,7 @@ from structlog.contextvars import bound_contextvars
 
 from application.ports import StoreUnavailable
 from domain.kernel import Event, Recorded
-from infrastructure.event_store.schema import LOCK_CLASS
+from infrastructure.ownership import own
 from infrastructure.postgres import connect
 from infrastructure.subscriptions.hub import SubscriptionHub
 
@@ -32,8 +32,6 @@ PAGE_SIZE = 2000
 MOST_UNWRITTEN = 50_000
 """Events folded before they are written. More would be faster by little: a row that many of them
 touch is written once, but it is memory that they need meanwhile."""
-STANDBY_SECONDS = 1.0
-"""How soon a standby notices that the owner is gone."""
 
 
 class Fenced(Exception):
@@ -107,7 +105,7 @@ class Subscriber:
     async def run(self) -> None:
         """Follow the log until cancelled; raises what ends it, to be started again."""
         async with await self._connect() as owner, await self._connect() as reading:
-            await self._own(owner)
+            await own(owner, self.name)
             while True:
                 await self._resume(owner)
                 try:
@@ -126,15 +124,6 @@ class Subscriber:
         # Rows are looked up by their keys; but plans are kept, those of an empty table, too.
         await connection.execute("SET enable_seqscan = off")
         return connection
-
-    async def _own(self, connection: AsyncConnection) -> None:
-        while True:
-            cursor = await connection.execute(
-                "SELECT pg_try_advisory_lock(%s, hashtext(%s))", (LOCK_CLASS, self.name)
-            )
-            if await cursor.fetchone() == (True,):
-                return
-            await asyncio.sleep(STANDBY_SECONDS)
 
     async def _resume(self, connection: AsyncConnection) -> None:
         """Begin at the checkpoint, knowing nothing else."""

@@ -15,20 +15,20 @@ V = TypeVar("V")
 class Cache(Generic[K, V]):
     """The last ``size`` values, each good for ``lifetime``; however many ask, one fetches.
 
-    Failures are not kept. A value past its time still serves while fetching raises ``outage``;
-    any other failure means that the value is gone. ``clock`` counts seconds.
+    Failures are not kept. A value past its time still serves while fetching raises ``outage``, if
+    there is one; any other failure means that the value is gone. ``clock`` counts seconds.
     """
 
     def __init__(
         self,
         lifetime: timedelta,
         size: int,
-        outage: type[Exception],
+        outage: type[Exception] | None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._lifetime = lifetime.total_seconds()
         self._size = size
-        self._outage = outage
+        self._outage = outage or ()
         self._clock = clock
         self._kept: dict[K, _Kept[V]] = {}
         self._fetching: dict[K, asyncio.Task[V]] = {}
@@ -53,6 +53,10 @@ class Cache(Generic[K, V]):
             if kept is None:
                 raise
             return kept.value
+
+    def drop(self, key: K) -> None:
+        """Forget the value, which has turned out to be wrong."""
+        self._kept.pop(key, None)
 
     async def aclose(self) -> None:
         """Stop fetching."""

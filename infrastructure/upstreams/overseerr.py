@@ -1,22 +1,32 @@
 """Requests are fulfilled by Overseerr, or by its successor Seerr.
 
-Source: ``server/routes/request.ts``, ``server/entity/MediaRequest.ts`` and ``overseerr-api.yml`` of
-sct/overseerr and seerr-team/seerr. A status that a newer version adds counts as active: it is
-neither declined nor gone.
+Source: ``server/routes/request.ts``, ``server/middleware/auth.ts`` and ``overseerr-api.yml`` of
+sct/overseerr and seerr-team/seerr. What they answer is read in ``overseerr_shapes``.
 """
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
 from http import HTTPStatus
-from typing import Literal, TypeVar
+from typing import Any, TypeVar
 
-import msgspec
 import structlog
-from msgspec import UNSET, UnsetType
 
 from application.ports import ForwardingFailure, RequestForwarder
-from domain.media_requests import ForwardingProblem, MediaRequest, MediaType
+from domain.media_requests import ForwardingProblem, MediaRequest, UpstreamStatus
 from infrastructure.errors.scrubbing import scrub
+from infrastructure.upstreams.cache import Cache
+from infrastructure.upstreams.overseerr_shapes import (
+    Account,
+    Accounts,
+    Error,
+    Made,
+    NewRequest,
+    Standing,
+    Title,
+    newest,
+)
 from infrastructure.upstreams.upstream import (
     TIMEOUT,
     Answer,
@@ -26,11 +36,12 @@ from infrastructure.upstreams.upstream import (
     UpstreamFailure,
 )
 
-DECLINED = 3
-COMPLETED = 5
-"""Statuses of a request."""
-DELETED = 7
-"""The status of a title, in one quality, that was on the shelf and is no longer."""
+USER_LIFETIME = timedelta(minutes=5)
+REMEMBERED_USERS = 1024
+"""Whoever has no account there is looked for each time, since they may have one by now."""
+PAGE_OF_USERS = 100
+NO_SUCH_REQUEST = "request not found"
+"""What its message on a 404 begins with. Any other 404 comes from something else on the way."""
 
 FORBIDDEN = (
     ("quota", ForwardingProblem.QUOTA_USED, "The quota in Overseerr is used up."),
@@ -57,15 +68,18 @@ T = TypeVar("T")
 
 
 class OverseerrForwarder(RequestForwarder):
-    """Overseerr, spoken to with its one API key, which acts as its owner.
+    """Overseerr, spoken to with its one API key, which belongs to its owner.
 
-    Acting as somebody else is one more header (``X-API-User``) on ``submit``.
+    A request is made in the name of who asked for it (``X-API-User``), so that it is approved by
+    their rights and counts against their quota; one that only named them would be approved by the
+    owner's.
     """
 
     def __init__(self, url: str, api_key: str, *, timeout: float = TIMEOUT) -> None:
         self._overseerr = Upstream(
             "Overseerr", f"{url}/api/v1", headers={"X-Api-Key": api_key}, timeout=timeout
         )
+        self._users: Cache[str, int] = Cache(USER_LIFETIME, REMEMBERED_USERS, ForwardingFailure)
 
     async def find(self, request: MediaRequest) -> int | None:
         """The newest active request there for the same title and quality, else ``None``.
@@ -73,48 +87,66 @@ class OverseerrForwarder(RequestForwarder):
         Of a series, all wanted seasons must have been asked for, in however many requests, or there
         is something left to submit.
         """
-        with _forwarding_failures():
-            title = await self._title(request)
-            alike = title.requests_like(request)
-            asked_for = {number for other in alike for number in other.season_numbers()}
-            return _newest(alike) if title.wanted_seasons(request) <= asked_for else None
+        return (await self._title(request)).find(request)
 
-    async def submit(self, request: MediaRequest) -> int:
+    async def submit(self, request: MediaRequest, on_behalf_of: str | None = None) -> int:
         """Make the request there and return its id.
 
         Where Overseerr says that there is nothing left to request, that is the id of the request
         that stands in the way; it may be our own, of an attempt that seemed to fail.
         """
-        media = request.media
-        series = media.media_type is MediaType.TV
-        new = _NewRequest(
-            media_type=media.media_type,
-            media_id=media.tmdb_id,
-            is4k=media.is4k,
-            seasons=(request.seasons or "all") if series else UNSET,
-            tvdb_id=request.tvdb_id or UNSET,
-        )
-        with _forwarding_failures():
-            answer = await self._overseerr.call("POST", "/request", body=new)
-            match answer.status:
-                case HTTPStatus.CREATED:
-                    return answer.read(_Made).id
-                case HTTPStatus.ACCEPTED | HTTPStatus.CONFLICT:
-                    return await self._in_the_way(request, answer)
-                case _:
-                    raise _refusal(answer)
+        user = await self._user(on_behalf_of)
+        try:
+            return await self._submit(request, user)
+        except ForwardingFailure as failure:
+            # Of an account that is gone, Overseerr speaks in the very words of a bad key.
+            if user is None or failure.problem is not ForwardingProblem.BAD_KEY:
+                raise
+            now = await self._user(on_behalf_of, anew=True)
+            if now == user:
+                raise
+        return await self._submit(request, now)
+
+    async def look(
+        self, overseerr_id: int, seasons: tuple[int, ...] | None = None
+    ) -> UpstreamStatus:
+        """How the request stands there; of a series, whether ``seasons`` are available."""
+        answer = await self._call("GET", f"/request/{overseerr_id}")
+        if answer.status == HTTPStatus.OK:
+            return _read(answer, Standing).read(seasons)
+        if _is_missing(answer):
+            return UpstreamStatus.MISSING
+        raise _refusal(answer)
+
+    async def cancel(self, overseerr_id: int) -> None:
+        """Delete the request there; one that is not there is a no-op."""
+        answer = await self._call("DELETE", f"/request/{overseerr_id}")
+        if answer.status != HTTPStatus.NO_CONTENT and not _is_missing(answer):
+            raise _refusal(answer)
 
     async def check(self) -> None:
         """Prove that Overseerr answers and accepts the key. Raises ForwardingFailure."""
-        with _forwarding_failures():
-            await self._get("/auth/me", _Account)
+        await self._get("/auth/me", Account)
 
     async def aclose(self) -> None:
         """Let go of the connections."""
+        await self._users.aclose()
         await self._overseerr.aclose()
 
+    async def _submit(self, request: MediaRequest, user: int | None) -> int:
+        headers = None if user is None else {"X-API-User": str(user)}
+        body = NewRequest.of(request)
+        answer = await self._call("POST", "/request", body=body, headers=headers)
+        match answer.status:
+            case HTTPStatus.CREATED:
+                return _read(answer, Made).id
+            case HTTPStatus.ACCEPTED | HTTPStatus.CONFLICT:
+                return await self._in_the_way(request, answer)
+            case _:
+                raise _refusal(answer)
+
     async def _in_the_way(self, request: MediaRequest, answer: Answer) -> int:
-        standing = _newest((await self._title(request)).requests_like(request))
+        standing = newest((await self._title(request)).requests_like(request))
         if standing is not None:
             return standing
         if answer.status == HTTPStatus.ACCEPTED:
@@ -126,14 +158,46 @@ class OverseerrForwarder(RequestForwarder):
             "Overseerr says that the title is requested already, but shows no such request.",
         )
 
-    async def _title(self, request: MediaRequest) -> "_Title":
-        return await self._get(f"/{request.media.media_type}/{request.media.tmdb_id}", _Title)
+    async def _user(self, email: str | None, *, anew: bool = False) -> int | None:
+        """Their id there; ``None`` is whom the key belongs to."""
+        if email is None:
+            return None
+        key = email.casefold()
+        if anew:
+            self._users.drop(key)
+        try:
+            return await self._users.get(key, partial(self._find_user, key))
+        except _NoAccount:
+            return None
+
+    async def _find_user(self, email: str) -> int:
+        skip, there = 0, 1
+        while skip < there:
+            page = await self._get(f"/user?take={PAGE_OF_USERS}&skip={skip}", Accounts)
+            for user in page.results:
+                if user.email and user.email.casefold() == email:
+                    return user.id
+            skip, there = skip + PAGE_OF_USERS, page.page_info.results
+        raise _NoAccount
+
+    async def _title(self, request: MediaRequest) -> Title:
+        return await self._get(f"/{request.media.media_type}/{request.media.tmdb_id}", Title)
 
     async def _get(self, path: str, shape: type[T]) -> T:
-        answer = await self._overseerr.call("GET", path)
+        answer = await self._call("GET", path)
         if answer.status != HTTPStatus.OK:
             raise _refusal(answer)
-        return answer.read(shape)
+        return _read(answer, shape)
+
+    async def _call(
+        self, method: str, path: str, *, body: Any = None, headers: dict[str, str] | None = None
+    ) -> Answer:
+        with _forwarding_failures():
+            return await self._overseerr.call(method, path, body=body, headers=headers)
+
+
+class _NoAccount(Exception):
+    """Nobody there has the e-mail address."""
 
 
 @contextmanager
@@ -150,6 +214,17 @@ def _forwarding_failures() -> Generator[None]:
         raise ForwardingFailure(problem, str(failure)) from failure
 
 
+def _read(answer: Answer, shape: type[T]) -> T:
+    with _forwarding_failures():
+        return answer.read(shape)
+
+
+def _is_missing(answer: Answer) -> bool:
+    if answer.status != HTTPStatus.NOT_FOUND:
+        return False
+    return _read(answer, Error).message.lower().startswith(NO_SUCH_REQUEST)
+
+
 def _refusal(answer: Answer) -> ForwardingFailure:
     log.warning(
         "overseerr refused",
@@ -164,7 +239,7 @@ def _refusal(answer: Answer) -> ForwardingFailure:
         case HTTPStatus.UNAUTHORIZED:
             problem, sentence = _bad_key()
         case HTTPStatus.FORBIDDEN:
-            problem, sentence = _forbidden(answer.read(_Error))
+            problem, sentence = _forbidden(_read(answer, Error))
         case HTTPStatus.TOO_MANY_REQUESTS:
             problem = ForwardingProblem.THROTTLED
             sentence = "Overseerr asks us to slow down."
@@ -175,7 +250,7 @@ def _refusal(answer: Answer) -> ForwardingFailure:
     return ForwardingFailure(problem, sentence, answer.retry_after)
 
 
-def _forbidden(error: "_Error") -> tuple[ForwardingProblem, str]:
+def _forbidden(error: Error) -> tuple[ForwardingProblem, str]:
     """A bad key has an ``error``, in the same words as the ``message`` on a lack of rights."""
     if error.error is not None:
         return _bad_key()
@@ -187,83 +262,3 @@ def _forbidden(error: "_Error") -> tuple[ForwardingProblem, str]:
 
 def _bad_key() -> tuple[ForwardingProblem, str]:
     return ForwardingProblem.BAD_KEY, "Overseerr does not accept the API key."
-
-
-def _newest(requests: "list[_Request]") -> int | None:
-    return max((request.id for request in requests), default=None)
-
-
-class _NewRequest(msgspec.Struct, rename="camel"):
-    media_type: MediaType
-    media_id: int
-    is4k: bool  # always sent: without it Overseerr takes every duplicate
-    seasons: tuple[int, ...] | Literal["all"] | UnsetType = UNSET
-    tvdb_id: int | UnsetType = UNSET
-
-
-class _Made(msgspec.Struct):
-    id: int
-
-
-class _Account(msgspec.Struct):
-    id: int
-
-
-class _Error(msgspec.Struct):
-    message: str = ""
-    error: str | None = None
-
-
-class _Season(msgspec.Struct, rename="camel"):
-    season_number: int
-    episode_count: int = 0
-
-
-class _Request(msgspec.Struct, rename="camel"):
-    id: int
-    status: int
-    is4k: bool
-    seasons: list[_Season] = []
-
-    def season_numbers(self) -> set[int]:
-        return {season.season_number for season in self.seasons}
-
-
-class _MediaInfo(msgspec.Struct, rename="camel"):
-    status: int
-    status4k: int
-    requests: list[_Request] = []
-
-
-class _Title(msgspec.Struct, rename="camel"):
-    media_info: _MediaInfo | None = None
-    seasons: list[_Season] = []
-
-    def requests_like(self, request: MediaRequest) -> "list[_Request]":
-        """The active ones for the same quality that ask for any of the wanted seasons.
-
-        Active is what is not declined, and what is fulfilled for as long as the title is there.
-        """
-        info, is4k = self.media_info, request.media.is4k
-        if info is None:
-            return []
-        gone = (info.status4k if is4k else info.status) == DELETED
-        inactive = {DECLINED, COMPLETED} if gone else {DECLINED}
-        wanted = self.wanted_seasons(request)
-        return [
-            other
-            for other in info.requests
-            if other.is4k == is4k
-            and other.status not in inactive
-            and (not wanted or wanted & other.season_numbers())
-        ]
-
-    def wanted_seasons(self, request: MediaRequest) -> set[int]:
-        """None of a film; of a whole series those that Overseerr's ``all`` means."""
-        if request.seasons:
-            return set(request.seasons)
-        return {
-            season.season_number
-            for season in self.seasons
-            if season.season_number != 0 and season.episode_count > 0
-        }

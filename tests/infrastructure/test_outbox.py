@@ -5,7 +5,7 @@ import msgspec
 import pytest
 from psycopg_pool import AsyncConnectionPool
 
-from application.effects import ForwardRequest, Job
+from application.effects import FollowUpstream, ForwardRequest, Job
 from infrastructure.outbox import Outbox
 
 
@@ -22,6 +22,25 @@ async def put(pool: AsyncConnectionPool, *, due_in: timedelta = timedelta()) -> 
 @pytest.fixture
 def outbox(pool: AsyncConnectionPool) -> Outbox:
     return Outbox(pool)
+
+
+async def test_jobs_that_are_added_are_due_at_once_and_once(outbox: Outbox) -> None:
+    jobs = [Job(uuid4(), FollowUpstream(uuid4()), "test", uuid4()) for _ in range(2)]
+    await outbox.add(jobs)
+    await outbox.add(jobs)
+    leases = await outbox.take_due(10)
+    assert {lease.id: lease.job for lease in leases} == {job.id: job for job in jobs}
+    assert len(leases) == 2
+
+
+async def test_a_job_that_is_under_way_is_not_added_again(outbox: Outbox) -> None:
+    job = Job(uuid4(), FollowUpstream(uuid4()), "test", uuid4())
+    await outbox.add([job])
+    lease = await outbox.take(job.id)
+    assert lease is not None
+    await outbox.add([job])
+    assert await outbox.take(job.id) is None
+    assert await outbox.complete(lease)
 
 
 async def test_a_job_is_taken_by_one_worker(outbox: Outbox, pool: AsyncConnectionPool) -> None:

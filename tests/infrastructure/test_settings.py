@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from domain.quotas import Quota
 from domain.rate_limits import DEFAULTS, Limit, Policy
 from infrastructure.settings import Settings, SettingsError, decode, encode, load, variable
 
@@ -30,7 +31,12 @@ def test_every_setting_can_come_from_the_environment() -> None:
             "MEDIANEST_PLEX_URL": "http://plex:32400/",
             "MEDIANEST_PLEX_TOKEN": "plex token",
             "MEDIANEST_PLEX_TV_URL": "http://plex-tv",
+            "MEDIANEST_AUTO_APPROVE": "False",
+            "MEDIANEST_QUOTA_MOVIES": "10/7d",
+            "MEDIANEST_QUOTA_SERIES": "0/366d",
             "MEDIANEST_LEASE_SECONDS": "30",
+            "MEDIANEST_OVERSEERR_WEBHOOK_SECRET": "s" * 16,
+            "MEDIANEST_OVERSEERR_POLL_SECONDS": "60",
             "MEDIANEST_LIMIT_GENERAL": "1000/day",
             "MEDIANEST_LIMIT_AUTH": "5/minute",
             "MEDIANEST_LIMIT_DOWNLOAD": "100/90s",
@@ -51,9 +57,14 @@ def test_every_setting_can_come_from_the_environment() -> None:
         tmdb_token="token",
         overseerr_url="https://overseerr",
         overseerr_api_key="key",
+        overseerr_webhook_secret="s" * 16,
+        overseerr_poll_seconds=60,
         plex_url="http://plex:32400",
         plex_token="plex token",
         plex_tv_url="http://plex-tv",
+        auto_approve=False,
+        quota_movies=Quota(10, 7),
+        quota_series=Quota(0, 366),
         lease_seconds=30,
         limit_general=Limit(1000, 86400),
         limit_auth=Limit(5, 60),
@@ -67,6 +78,14 @@ def test_nobody_may_be_let_in_where_no_admin_needs_to() -> None:
         **DEFAULTS,
         Policy.DOWNLOAD: Limit(0, 3600),
     }
+
+
+@pytest.mark.parametrize("sender", ["me@example.org", "Media Nest <me@example.org>"])
+def test_mail_is_sent_as_a_mailbox_with_or_without_a_name(sender: str) -> None:
+    settings = load(
+        {"MEDIANEST_SMTP_URL": "smtps://me:a%20b@mail", "MEDIANEST_SMTP_SENDER": sender}
+    )
+    assert (settings.smtp_url, settings.smtp_sender) == ("smtps://me:a%20b@mail", sender)
 
 
 def test_settings_reach_another_process_unchanged() -> None:
@@ -97,7 +116,16 @@ def test_an_empty_variable_is_not_set() -> None:
         ("MEDIANEST_PORT", "http", "must be a port number from 0 to 65535"),
         ("MEDIANEST_PORT", "65536", "must be a port number from 0 to 65535"),
         ("MEDIANEST_PORT", "-1", "must be a port number from 0 to 65535"),
+        ("MEDIANEST_AUTO_APPROVE", "yes", "must be true or false"),
+        ("MEDIANEST_QUOTA_MOVIES", "10/week", "10 requests in any 7 days"),
+        ("MEDIANEST_QUOTA_MOVIES", "10/0d", "1 to 366 days"),
+        ("MEDIANEST_QUOTA_SERIES", "1001/7d", "0 to 1000 requests"),
+        ("MEDIANEST_QUOTA_SERIES", "1/367d", "1 to 366 days"),
         ("MEDIANEST_LEASE_SECONDS", "0", "seconds from 1 to 600"),
+        ("MEDIANEST_LEASE_SECONDS", "601", "seconds from 1 to 600"),
+        ("MEDIANEST_OVERSEERR_POLL_SECONDS", "0", "seconds from 1 to 86400"),
+        ("MEDIANEST_OVERSEERR_POLL_SECONDS", "86401", "seconds from 1 to 86400"),
+        ("MEDIANEST_OVERSEERR_WEBHOOK_SECRET", "s" * 15, "at least 16 characters"),
         ("MEDIANEST_LIMIT_GENERAL", "100", "written like"),
         ("MEDIANEST_LIMIT_GENERAL", "100/year", "written like"),
         ("MEDIANEST_LIMIT_GENERAL", "-1/hour", "written like"),
@@ -112,6 +140,11 @@ def test_an_empty_variable_is_not_set() -> None:
         ("MEDIANEST_OVERSEERR_URL", "ftp://x", "begins with http or https"),
         ("MEDIANEST_PLEX_URL", "plex:32400", "begins with http or https"),
         ("MEDIANEST_PLEX_TV_URL", "plex.tv", "begins with http or https"),
+        ("MEDIANEST_SMTP_URL", "mail.example.org", "begins with smtp or smtps"),
+        ("MEDIANEST_SMTP_URL", "smtp://mail:99999", "Port out of range"),
+        ("MEDIANEST_SMTP_URL", "smtp://:25", "names no host"),
+        ("MEDIANEST_SMTP_SENDER", "MediaNest", "MediaNest <medianest@example.org>"),
+        ("MEDIANEST_SMTP_SENDER", "a@b.org\nTo: c@d.org", "MediaNest <medianest@example.org>"),
         ("SENTRY_DSN", "https://sentry.example/7", "a DSN as Sentry shows it"),
         ("SENTRY_DSN", "https://key@sentry.example/short", "a DSN as Sentry shows it"),
         ("SENTRY_DSN", "key@sentry.example/7", "a DSN as Sentry shows it"),

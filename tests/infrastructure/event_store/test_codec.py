@@ -39,7 +39,7 @@ def test_what_is_encoded_decodes_to_the_same() -> None:
     about, event = metadata(), requested()
     topic, state = EventCodec().encode(about, event)
     recorded = EventCodec().decode(7, STREAM, 3, topic, state)
-    assert topic == "media_request.requested"
+    assert topic == "media_request.requested@2"
     assert (recorded.position, recorded.stream_id, recorded.version) == (7, STREAM, 3)
     assert (recorded.metadata, recorded.event) == (about, event)
 

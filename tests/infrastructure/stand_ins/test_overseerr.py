@@ -407,6 +407,36 @@ async def test_a_film_that_is_there_completes_its_request(overseerr: httpx.Async
     assert (info["status"], info["requests"][0]["status"]) == (5, 5)
 
 
+async def test_seasons_that_are_there_complete_the_requests_for_them(
+    overseerr: httpx.AsyncClient,
+) -> None:
+    await overseerr.post("/request", json=SERIES | {"seasons": [1]})
+    await overseerr.post("/request", json=SERIES | {"seasons": [2, 3]})
+    for number in (1, 2):
+        found = {"is4k": False, "seasons": [{"seasonNumber": number}]}
+        assert (await overseerr.post("/media/1/partial", json=found)).status_code == 200
+
+    first = (await overseerr.get("/request/1")).json()
+    second = (await overseerr.get("/request/2")).json()
+    assert (first["status"], second["status"], second["media"]["status"]) == (5, 2, 4)
+    seasons = [
+        (season["seasonNumber"], season["status"], season["status4k"])
+        for season in second["media"]["seasons"]
+    ]
+    assert seasons == [(1, 5, 1), (2, 5, 1)]
+
+
+async def test_a_film_is_never_there_in_part(overseerr: httpx.AsyncClient) -> None:
+    await overseerr.post("/request", json=FILM)
+
+    refused = await overseerr.post("/media/1/partial", json={"is4k": False})
+
+    assert (refused.status_code, refused.json()) == (
+        400,
+        {"message": "Only series can be set to be partially available"},
+    )
+
+
 async def test_a_deleted_file_leaves_a_deleted_title(overseerr: httpx.AsyncClient) -> None:
     await overseerr.post("/request", json=FILM | {"is4k": True})
 
@@ -478,6 +508,18 @@ async def test_people_are_added_once_and_by_an_admin(overseerr: httpx.AsyncClien
     unauthorised = await overseerr.post("/user", json={"email": "b@c.de"}, headers=friend)
 
     assert (twice.status_code, unauthorised.status_code) == (409, 403)
+
+
+async def test_who_is_removed_leaves_no_request(overseerr: httpx.AsyncClient) -> None:
+    acting = await add_user(overseerr, REQUEST)
+    await overseerr.post("/request", json=FILM, headers=acting)
+
+    removed = await overseerr.delete(f"/user/{acting['X-API-User']}")
+
+    assert removed.status_code == 200
+    assert (await overseerr.get("/request/1")).status_code == 404
+    assert (await overseerr.get("/auth/me", headers=acting)).status_code == 403
+    assert (await overseerr.delete("/user/1")).status_code == 405
 
 
 async def test_a_quota_is_shown_to_its_owner_and_to_admins(overseerr: httpx.AsyncClient) -> None:

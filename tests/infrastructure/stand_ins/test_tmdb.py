@@ -115,6 +115,15 @@ async def test_search_finds_films_series_and_people(tmdb: httpx.AsyncClient) -> 
     assert (dune["page"], dune["total_pages"], dune["total_results"]) == (1, 1, 1)
 
 
+async def test_search_comes_in_pages_of_twenty(tmdb: httpx.AsyncClient) -> None:
+    first = (await tmdb.get("/search/multi?query=harbour")).json()
+    last = (await tmdb.get(f"/search/multi?query=harbour&page={first['total_pages']}")).json()
+
+    assert len(first["results"]) == 20
+    assert 0 < len(last["results"]) <= 20
+    assert (first["total_pages"] - 1) * 20 + len(last["results"]) == first["total_results"]
+
+
 async def test_search_without_a_hit_is_an_empty_page(tmdb: httpx.AsyncClient) -> None:
     for query in ("zzzzzz", ""):
         page = (await tmdb.get("/search/multi", params={"query": query})).json()

@@ -109,18 +109,18 @@ async def test_a_request_becomes_a_row_and_follows_its_events(
     async with projecting(MEDIA_REQUESTS, database_url, reader) as hub:
         first = await writer.append(new_events(stream=stream))
         await shown(hub, MEDIA_REQUESTS, first.position)
-        assert query("SELECT id, status, attempts, problem FROM media_requests_v1") == [
+        assert query("SELECT id, status, attempts, problem FROM media_requests_v2") == [
             (stream, "pending", 0, None)
         ]
         second = await writer.append(new_events(failed, stream=stream, after=1))
         await shown(hub, MEDIA_REQUESTS, second.position)
-        assert query("SELECT status, attempts, problem, version FROM media_requests_v1") == [
+        assert query("SELECT status, attempts, problem, version FROM media_requests_v2") == [
             ("pending", 1, "throttled", 2)
         ]
         third = await writer.append(new_events(MediaRequestForwarded(7), stream=stream, after=2))
         await shown(hub, MEDIA_REQUESTS, third.position)
         assert query(
-            "SELECT status, overseerr_id, problem, next_attempt_at, version FROM media_requests_v1"
+            "SELECT status, overseerr_id, problem, next_attempt_at, version FROM media_requests_v2"
         ) == [("forwarded", 7, None, None, 3)]
 
 

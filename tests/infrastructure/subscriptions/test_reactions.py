@@ -64,7 +64,7 @@ async def test_a_request_is_due_at_once_and_a_failed_one_at_its_next_attempt(
     assert rung == [job_id("forward_requests", recorded, 0)]
     outbox = Outbox(pool)
     (lease,) = await outbox.take_due(10)
-    assert lease.job.effect == ForwardRequest(request.stream_id)
+    assert lease.job.effect == ForwardRequest(request.stream_id, attempt=0)
     assert lease.job.causation_id == recorded.metadata.event_id
     assert lease.job.correlation_id == recorded.metadata.correlation_id
     async with pool.connection() as connection:

@@ -1,7 +1,6 @@
 """OverseerrForwarder against the Overseerr stand-in, over HTTP."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -28,31 +27,6 @@ REQUEST_PATH = "/api/v1/request"
 def breaking_bad(*seasons: int) -> MediaRequest:
     media = Media(MediaType.TV, 1396)
     return MediaRequest(media, "Breaking Bad", SOMEBODY, tvdb_id=81189, seasons=seasons or None)
-
-
-@pytest.fixture
-async def forwarder(stand_ins: StandIns) -> AsyncIterator[OverseerrForwarder]:
-    forwarder = OverseerrForwarder(stand_ins.overseerr.url, stand_ins.overseerr.api_key)
-    yield forwarder
-    await forwarder.aclose()
-
-
-@pytest.fixture
-async def impatient(stand_ins: StandIns) -> AsyncIterator[OverseerrForwarder]:
-    """For faults that keep it waiting; on a busy machine it might give up on any other, too."""
-    url, api_key = stand_ins.overseerr.url, stand_ins.overseerr.api_key
-    forwarder = OverseerrForwarder(url, api_key, timeout=0.3)
-    yield forwarder
-    await forwarder.aclose()
-
-
-@pytest.fixture
-async def overseerr(stand_ins: StandIns) -> AsyncIterator[httpx.AsyncClient]:
-    """The hand of somebody else in the same Overseerr."""
-    headers = {"X-Api-Key": stand_ins.overseerr.api_key}
-    url = f"{stand_ins.overseerr.url}/api/v1"
-    async with httpx.AsyncClient(base_url=url, headers=headers) as client:
-        yield client
 
 
 async def requests_made(overseerr: httpx.AsyncClient) -> list[dict[str, Any]]:
