@@ -10,11 +10,13 @@ from application.admission import Admission
 from application.alerts import Alerts
 from application.api_keys import ApiKeys
 from application.media_requests import MediaRequests
+from application.notifications import Choices, Delivering, Inboxes
 from application.ports import (
     Clock,
     EventFeed,
     Ids,
     LastUses,
+    MediaCatalogue,
     PersonalData,
     Pseudonym,
     ReadModelProgress,
@@ -22,15 +24,19 @@ from application.ports import (
 from application.ports.errors import ErrorLog
 from application.ports.idempotency import IdempotencyKeys
 from application.ports.metrics import Exposition, Metrics
+from application.quotas import PersonsQuotas
 from application.rate_limits import RateLimits
 from application.setup import Setup
 from application.sign_in import SignIn
 from application.standings import Standings
+from application.upstream_news import UpstreamNews
 from interfaces.queries import (
     AccountList,
     ActivityList,
     AlertList,
     ApiKeyList,
+    DeliveryList,
+    NotificationList,
     RateLimitList,
     RequestQueries,
     SessionList,
@@ -77,6 +83,7 @@ class Doors(msgspec.Struct, frozen=True, kw_only=True):
     standings: Standings
     rate_limits: RateLimits
     pseudonym: Pseudonym
+    overseerr_secret: str | None
     # What can be done
     sign_in: SignIn
     setup: Setup
@@ -84,7 +91,13 @@ class Doors(msgspec.Struct, frozen=True, kw_only=True):
     api_keys: ApiKeys
     alerts: Alerts
     media_requests: MediaRequests
+    quotas: PersonsQuotas
+    upstream_news: UpstreamNews
+    choices: Choices
+    inboxes: Inboxes
+    delivering: Delivering
     # What can be seen
+    catalogue: MediaCatalogue
     request_queries: RequestQueries
     account_queries: AccountList
     session_queries: SessionList
@@ -92,6 +105,8 @@ class Doors(msgspec.Struct, frozen=True, kw_only=True):
     activity_queries: ActivityList
     rate_limit_queries: RateLimitList
     alert_queries: AlertList
+    notification_queries: NotificationList
+    delivery_queries: DeliveryList
     error_log: ErrorLog
     personal_data: PersonalData
     last_uses: LastUses

@@ -121,6 +121,7 @@ def _without_null(shape: type[msgspec.Struct]) -> type[msgspec.Struct]:
         [(field.name, _present(hints[field.name]), field.default) for field in fields],
         rename={field.name: field.encode_name for field in fields},
         forbid_unknown_fields=True,
+        kw_only=True,  # a field that must be given may come after others
     )
 
 
@@ -150,8 +151,12 @@ def _parse(text: bytes | str) -> Any:
 def _explain(hint: Any, value: Any, path: str, *, strict: bool) -> Iterator[FieldError]:
     """Every fault of ``value``, which shall be of the type that the annotation ``hint`` says."""
     whole = inspect.type_info(hint)
-    if isinstance(_bare(whole), inspect.UnionType):
-        if value is None:
+    union = _bare(whole)
+    if isinstance(union, inspect.UnionType):
+        if value is None and union.includes_none:
+            return
+        if len(union.types) - union.includes_none > 1:
+            yield from _explain_choice(union, value, path, strict=strict)
             return
         hint = _present(hint)
         whole = inspect.type_info(hint)
@@ -171,6 +176,23 @@ def _explain(hint: Any, value: Any, path: str, *, strict: bool) -> Iterator[Fiel
         yield FieldError(path, f"Must be {_words(whole) or _describe(info)}.")
 
 
+def _explain_choice(
+    union: inspect.UnionType, value: Any, path: str, *, strict: bool
+) -> Iterator[FieldError]:
+    """Every fault of what shall be one of several structs, which a tag tells apart."""
+    arms = {arm.tag: arm for arm in union.types if isinstance(arm, inspect.StructType)}
+    if not isinstance(value, Mapping):
+        yield FieldError(path, "Must be a JSON object.")
+        return
+    fields = dict(cast("Mapping[str, Any]", value))
+    (name,) = {arm.tag_field for arm in arms.values()}
+    tag = fields.pop(str(name), None)
+    if isinstance(tag, str) and tag in arms:
+        yield from _explain_fields(arms[tag], fields, path, strict=strict)
+    else:
+        yield FieldError(f"{path}.{name}", f"Must be one of: {', '.join(map(str, arms))}.")
+
+
 def _explain_fields(
     info: inspect.StructType, value: Mapping[str, Any], path: str, *, strict: bool
 ) -> Iterator[FieldError]:
@@ -186,6 +208,8 @@ def _explain_fields(
             )
         elif field.required:
             yield FieldError(prefix + field.encode_name, "Is required.")
+    if not info.forbid_unknown_fields:
+        return
     for name in sorted(value.keys() - {field.encode_name for field in info.fields}):
         yield FieldError(prefix + name, "Is not known here.")
 

@@ -6,12 +6,15 @@ from typing import Protocol
 from uuid import UUID
 
 from domain.accounts import AccountState, Role
+from domain.media_requests import RequestStatus
 from domain.rate_limits import Policy
 from projections.accounts import AccountRow
 from projections.activity import ActivityRow
 from projections.alerts import AlertRow
 from projections.api_keys import ApiKeyRow
-from projections.media_requests import MediaRequestRow, RequestFilter
+from projections.deliveries import DeliveryRow
+from projections.media_requests import Mark, MediaRequestRow, RequestFilter, Sort
+from projections.notifications import InboxState, NotificationRow
 from projections.rate_limits import RateLimitPolicyRow, RateLimitViolationRow
 from projections.sessions import SessionRow
 
@@ -23,10 +26,22 @@ class RequestQueries(Protocol):
         """One request, or ``None``."""
         ...
 
+    async def find_all(self, request_ids: Sequence[UUID]) -> Sequence[MediaRequestRow]:
+        """Those of the requests that there are, in no order, in one read."""
+        ...
+
+    async def by_overseerr_id(self, overseerr_id: int) -> MediaRequestRow | None:
+        """The request that is followed under Overseerr's id, or ``None``."""
+        ...
+
     async def page(
-        self, wanted: RequestFilter, *, before: int | None, limit: int
+        self, wanted: RequestFilter, sort: Sort, *, after: Mark | None, limit: int
     ) -> Sequence[MediaRequestRow]:
-        """The newest ``limit`` requests, older than the position ``before``."""
+        """The first ``limit`` requests that come ``after`` the mark."""
+        ...
+
+    async def counts(self, requested_by: UUID | None) -> dict[RequestStatus, int]:
+        """How many requests there are of each status, of one person or of all."""
         ...
 
 
@@ -91,4 +106,31 @@ class AlertList(Protocol):
         self, *, is_open: bool | None, before: int | None, limit: int
     ) -> Sequence[AlertRow]:
         """The newest ``limit`` alerts, raised before the position ``before``; ``None`` is any."""
+        ...
+
+
+class NotificationList(Protocol):
+    """What can be asked of inboxes; see ``NotificationQueries``."""
+
+    async def state(self, account_id: UUID) -> InboxState:
+        """How the person's inbox stands."""
+        ...
+
+    async def page(
+        self, account_id: UUID, *, unread_from: int | None, before: int | None, limit: int
+    ) -> Sequence[NotificationRow]:
+        """The newest ``limit`` of a person, from before the position ``before``.
+
+        With ``unread_from`` only those from behind that position that were not read.
+        """
+        ...
+
+
+class DeliveryList(Protocol):
+    """What can be asked of the list of deliveries; see ``DeliveryQueries``."""
+
+    async def page(
+        self, account_id: UUID, channel_id: UUID | None, *, before: int | None, limit: int
+    ) -> Sequence[DeliveryRow]:
+        """The newest ``limit`` of a person, begun before a position; ``None`` is any channel."""
         ...

@@ -90,9 +90,8 @@ class Call(Request[Caller | None, None, State]):
 
     def query(self, shape: type[Q]) -> Q:
         """The query parameters. Raises Invalid, for parameters that are not of ``shape`` too."""
-        if not self.scope["query_string"]:
-            return shape()
-        return read_query(self.query_params.multi_items(), shape)
+        given = self.query_params.multi_items() if self.scope["query_string"] else ()
+        return read_query(given, shape)
 
     async def shown(self, query: ReadQuery, read_model: str) -> None:
         """Wait until ``read_model`` shows the position that the client wants to see."""

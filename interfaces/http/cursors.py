@@ -10,6 +10,8 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from projections.media_requests import Mark
+
 _NEXT = "the nextCursor of a page"
 Cursor = Annotated[
     str,
@@ -30,10 +32,21 @@ TimeCursor = Annotated[
 ]
 """Stands for a time, and for one of the things of that time."""
 
+MarkCursor = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9_-]{11}(?:[A-Za-z0-9_-]{4}){0,80}(?:[A-Za-z0-9_-]{2,3})?(?!\n)$",
+        description="The `nextCursor` of the page before.",
+        extra={"words": _NEXT},
+    ),
+]
+"""Stands for a mark: a position, and behind it perhaps a title."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _LAST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
 _POSITIONS = 2**63
+_POSITION_LENGTH = 11
 
 
 def cursor_of(position: int) -> str:
@@ -44,6 +57,19 @@ def cursor_of(position: int) -> str:
 def position_of(cursor: str | None) -> int | None:
     """The position that a cursor stands for, if there is one."""
     return None if cursor is None else int.from_bytes(_decode(cursor)) % _POSITIONS
+
+
+def mark_cursor_of(mark: Mark) -> str:
+    """The cursor that stands for a mark."""
+    return cursor_of(mark.position) + _encode(mark.title.encode())
+
+
+def mark_of(cursor: str | None) -> Mark | None:
+    """The mark that a cursor stands for, if there is one."""
+    if cursor is None:
+        return None
+    title = _decode(cursor[_POSITION_LENGTH:]).decode(errors="replace").replace("\0", "")
+    return Mark(position_of(cursor[:_POSITION_LENGTH]) or 0, title)
 
 
 def time_cursor_of(at: datetime, fingerprint: str) -> str:

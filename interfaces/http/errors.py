@@ -45,12 +45,29 @@ from domain.alerts import UnknownAlert
 from domain.api_keys import UnknownApiKey, WrongExpiry
 from domain.installation import WrongSetupToken
 from domain.kernel import DomainError
-from domain.media_requests import AlreadyRequested, NotRequested, UnknownSeasons
+from domain.media_requests import (
+    AlreadyAvailable,
+    AlreadyRequested,
+    NotDeclined,
+    NotFailed,
+    NotRequested,
+    RequestOver,
+    UnknownSeasons,
+)
+from domain.notifications.inbox import UnknownNotification
+from domain.notifications.settings import (
+    ForAdminsOnly,
+    OtherKind,
+    TooManyChannels,
+    UnknownChannel,
+    UnknownChannels,
+)
+from domain.quotas import QuotaUsedUp
 from domain.rate_limits import LimitOutOfRange, LocksAdminsOut, WindowOutOfRange
 from domain.sessions import SessionOver, SignInUsed, UnknownSession
 from interfaces.doors import Doors
 from interfaces.input import FieldError, Invalid, MalformedJson
-from interfaces.views import PartView
+from interfaces.views import PartView, QuotaView, quota_view
 
 log = structlog.get_logger()
 
@@ -79,6 +96,15 @@ class CrossSite(Refusal):
         super().__init__(
             "With cookies, a change needs the value of the cookie “medianest_csrf” in the header"
             " “X-Csrf-Token”."
+        )
+
+
+class WrongWebhookSecret(Refusal):
+    """Whoever tells us something does not show the secret that was agreed upon."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The header “Authorization” does not hold the secret of this webhook, or none is set."
         )
 
 
@@ -153,6 +179,7 @@ KINDS: dict[type[Exception], Kind] = {
     WrongCredentials: Kind("wrong-credentials", "Wrong e-mail address or password", 401),
     SessionOver: Kind("session-over", "The session is over", 401),
     BadPlexToken: Kind("bad-plex-token", "Plex does not know the token", 401),
+    WrongWebhookSecret: Kind("wrong-webhook-secret", "Wrong webhook secret", 401),
     WrongSetupToken: Kind("wrong-setup-token", "Wrong set-up token", 401),
     Forbidden: Kind("forbidden", "Not allowed", 403),
     CrossSite: Kind("csrf-token-missing", "Not sent by our own page", 403),
@@ -162,8 +189,19 @@ KINDS: dict[type[Exception], Kind] = {
     TooOften: Kind("too-many-requests", "Too many requests", 429),
     # What the domain refuses
     AlreadyRequested: Kind("already-requested", "Already requested", 409),
+    AlreadyAvailable: Kind("already-available", "Already available", 409),
+    RequestOver: Kind("request-over", "The request is over", 409),
+    NotDeclined: Kind("not-declined", "Nobody has said no", 409),
+    NotFailed: Kind("not-failed", "The request has not failed", 409),
+    QuotaUsedUp: Kind("quota-used-up", "The quota is used up", 403),
     UnknownSeasons: Kind("unknown-seasons", "No such season", 400),
     NotRequested: Kind("unknown-request", "No such request", 404),
+    UnknownNotification: Kind("unknown-notification", "No such notification", 404),
+    UnknownChannel: Kind("unknown-channel", "No such channel", 404),
+    UnknownChannels: Kind("unknown-channels", "No such channel", 400),
+    TooManyChannels: Kind("too-many-channels", "Too many channels", 409),
+    OtherKind: Kind("channel-of-other-kind", "The channel is of another kind", 409),
+    ForAdminsOnly: Kind("for-admins-only", "Only for admins", 403),
     AccountExists: Kind("account-exists", "The account exists", 409),
     NoPassword: Kind("no-password", "The account has no password", 409),
     SignInUsed: Kind("sign-in-used", "Already signed in", 409),
@@ -204,10 +242,11 @@ BAD_BODY = (MalformedJson, Invalid, CutOff, RequestEntityTooLarge, NotJson)
 
 
 class Existing(msgspec.Struct, frozen=True):
-    """What was there before."""
+    """What was there before; ``follow`` is where one asks to be told too, if one is not yet."""
 
     id: UUID
     href: str
+    follow: str | UnsetType = UNSET
 
 
 class Problem(msgspec.Struct, frozen=True, rename="camel"):
@@ -220,6 +259,7 @@ class Problem(msgspec.Struct, frozen=True, rename="camel"):
     correlation_id: str
     errors: tuple[FieldError, ...] | UnsetType = UNSET
     existing: Existing | UnsetType = UNSET
+    quota: QuotaView | UnsetType = UNSET
     retry_after: int | UnsetType = UNSET
     parts: tuple[PartView, ...] | UnsetType = UNSET
 
@@ -259,6 +299,7 @@ def problem_of(error: Exception, correlation_id: str) -> Problem:
         correlation_id=correlation_id,
         errors=_errors(error),
         existing=_existing(error),
+        quota=quota_view(error.standing) if isinstance(error, QuotaUsedUp) else UNSET,
         retry_after=_retry_after(error, kind),
         parts=error.parts if isinstance(error, NotReady) else UNSET,
     )
@@ -272,6 +313,8 @@ def _errors(error: Exception) -> tuple[FieldError, ...] | UnsetType:
             return (FieldError("seasons", str(error)),)
         case LimitOutOfRange() | WindowOutOfRange() | LocksAdminsOut():
             return (FieldError(error.field, str(error)),)
+        case ForAdminsOnly() | OtherKind() | UnknownChannels():
+            return (FieldError(error.field, str(error)),)
         case WrongExpiry():
             return (FieldError("expiresAt", str(error)),)
         case _:
@@ -281,7 +324,8 @@ def _errors(error: Exception) -> tuple[FieldError, ...] | UnsetType:
 def _existing(error: Exception) -> Existing | UnsetType:
     if not isinstance(error, AlreadyRequested):
         return UNSET
-    return Existing(error.request_id, request_href(error.request_id))
+    href = request_href(error.request_id)
+    return Existing(error.request_id, href, f"{href}/follow" if error.may_follow else UNSET)
 
 
 def _retry_after(error: Exception, kind: Kind) -> int | UnsetType:

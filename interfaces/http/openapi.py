@@ -7,7 +7,14 @@ from typing import Any
 import msgspec
 from litestar.datastructures import ResponseHeader
 from litestar.openapi import ResponseSpec
-from litestar.openapi.spec import Operation, Parameter, Reference, Schema
+from litestar.openapi.spec import (
+    OpenAPIMediaType,
+    OpenAPIResponse,
+    Operation,
+    Parameter,
+    Reference,
+    Schema,
+)
 
 from interfaces.http import shapes
 from interfaces.http.idempotency import HEADER, KEY_PATTERN
@@ -35,6 +42,10 @@ HEADERS: dict[str, dict[str, Any]] = {
         "description": "Send it back as `If-None-Match`; 304 says that nothing has changed.",
         "required": True,
         "schema": {"type": "string"},
+    },
+    "Preference-Applied": {
+        "description": "How long the answer was willing to wait, as `Prefer` has asked.",
+        "schema": {"type": "string", "pattern": "^wait=[0-9]+$"},
     },
     "Set-Cookie": {
         "description": "For browsers: the session's cookies, one header each.",
@@ -113,7 +124,13 @@ PARAMETERS: dict[str, dict[str, Any]] = {
 """Of many routes."""
 
 LINKS: dict[str, dict[str, str]] = {
-    "requestMedia": {"showRequest": "request_id", "showHistory": "request_id"},
+    "requestMedia": {
+        "showRequest": "request_id",
+        "showHistory": "request_id",
+        "endRequest": "request_id",
+        "followRequest": "request_id",
+    },
+    "addChannel": {"changeChannel": "channel_id", "removeChannel": "channel_id"},
     "makeApiKey": {"revokeApiKey": "key_id"},
     "startPin": {"pollPin": "pin"},
 }
@@ -124,8 +141,8 @@ def _header(name: str, *, required: bool = True) -> ResponseHeader:
     return ResponseHeader(name=name, value="", documentation_only=True, required=required)
 
 
-X_POSITION, LOCATION, ETAG, SET_COOKIE = map(
-    _header, ("X-Position", "Location", "ETag", "Set-Cookie")
+X_POSITION, LOCATION, ETAG, SET_COOKIE, PREFERENCE_APPLIED = map(
+    _header, ("X-Position", "Location", "ETag", "Set-Cookie", "Preference-Applied")
 )
 NOT_MODIFIED = {304: ResponseSpec(None, description="What `If-None-Match` names is still right.")}
 
@@ -135,7 +152,7 @@ def perhaps(header: ResponseHeader) -> ResponseHeader:
     return _header(header.name, required=False)
 
 
-class _Ready(Schema):
+class Ready(Schema):
     """A JSON schema that is written already."""
 
     def __init__(self, schema: dict[str, Any]) -> None:
@@ -143,20 +160,26 @@ class _Ready(Schema):
         self._schema = schema
 
     def to_schema(self) -> dict[str, Any]:
+        """The schema."""
         return self._schema
 
 
-def asks(query: type[msgspec.Struct]) -> type[Operation]:
-    """Documents the fields of a query struct as the query parameters of a route."""
+def asks(query: type[msgspec.Struct], *media_types: str) -> type[Operation]:
+    """Documents the fields of a query struct as the query parameters of a route.
+
+    ``media_types`` are those of an answer that is a text of one of them.
+    """
+    required = {field.encode_name for field in msgspec.structs.fields(query) if field.required}
     return takes(
         *(
-            Parameter(name=name, param_in="query", schema=_Ready(schema))
+            Parameter(name=name, param_in="query", schema=Ready(schema), required=name in required)
             for name, schema in shapes.parameters(query).items()
-        )
+        ),
+        media_types=media_types,
     )
 
 
-def takes(*parameters: Parameter) -> type[Operation]:
+def takes(*parameters: Parameter, media_types: Sequence[str] = ()) -> type[Operation]:
     """Documents parameters of a route that its function does not name."""
 
     @dataclass
@@ -164,5 +187,9 @@ def takes(*parameters: Parameter) -> type[Operation]:
         def __post_init__(self) -> None:
             described: Sequence[Parameter | Reference] = self.parameters or ()
             self.parameters = [*described, *parameters]
+            answer = (self.responses or {}).get("200")
+            if media_types and isinstance(answer, OpenAPIResponse):
+                text = OpenAPIMediaType(schema=Ready({"type": "string"}))
+                answer.content = dict.fromkeys(media_types, text)
 
     return Taking

@@ -20,8 +20,10 @@ from application.standings import Caller
 from domain.catalog import tag_of
 from domain.kernel import Event, Recorded
 from domain.media_requests import MediaRequested, NotRequested, media_requests
+from domain.notifications.inbox import NotificationReceived
 from domain.permissions import Action, Whose
-from interfaces.views import public_data, row_after, view_of
+from interfaces.views import notification_view, public_data, row_after, view_of
+from projections import notifications
 from projections.media_requests import MediaRequestRow
 
 K = TypeVar("K")
@@ -49,7 +51,7 @@ ACTIONS: dict[Topic, Action] = {
     Topic.DOWNLOADS: Action.FOLLOW_EVENTS,
     Topic.SERVICES: Action.FOLLOW_EVENTS,
     Topic.ALERTS: Action.FOLLOW_EVENTS,
-    Topic.NOTIFICATIONS: Action.FOLLOW_EVENTS,
+    Topic.NOTIFICATIONS: Action.SEE_NOTIFICATIONS,
     Topic.AUDIT: Action.AUDIT,
 }
 """What listening to each topic is, by which the table of permissions says whose events one gets."""
@@ -62,11 +64,11 @@ def frame_of(message: msgspec.Struct) -> WebSocketSendEvent:
 
 
 class Message(msgspec.Struct, frozen=True):
-    """A frame, and who may see it: admins if ``to_admins``, of the others its ``owner`` alone."""
+    """A frame, and who may see it: admins if ``to_admins``, of the others its ``owners`` alone."""
 
     topic: Topic
     to_admins: bool
-    owner: UUID | None
+    owners: tuple[UUID, ...]
     frame: WebSocketSendEvent
 
     def is_for(self, caller: Caller, topics: Collection[Topic]) -> bool:
@@ -76,7 +78,7 @@ class Message(msgspec.Struct, frozen=True):
         whose = caller.reach(ACTIONS[self.topic])
         if Whose.OTHERS in whose:
             return self.to_admins
-        return Whose.OWN in whose and caller.account_id == self.owner
+        return Whose.OWN in whose and caller.account_id in self.owners
 
 
 class Envelope(msgspec.Struct, frozen=True):
@@ -117,7 +119,11 @@ class Messages:
             async with self._making:  # the second to ask finds what the first has made
                 made = self._made.get(recorded.position)
                 if made is None:
-                    made = (_audit(recorded), *await self._of_request(recorded))
+                    made = (
+                        _audit(recorded),
+                        *await self._of_request(recorded),
+                        *_of_notification(recorded),
+                    )
                     _remember(self._made, recorded.position, made, REMEMBERED_POSITIONS)
         return made
 
@@ -127,16 +133,16 @@ class Messages:
         row = await self._row(recorded)
         if row is None:
             return ()
-        view, owner = view_of(row), row.requested_by
+        view, owners = view_of(row), row.hearers
         if isinstance(recorded.event, MediaRequested):
             for_admins = _frame(recorded, "newRequest", view)
-            for_owner = _frame(recorded, "mediaRequestUpdate", view)
+            for_owners = _frame(recorded, "mediaRequestUpdate", view)
             return (
-                Message(Topic.REQUESTS, to_admins=True, owner=None, frame=for_admins),
-                Message(Topic.REQUESTS, to_admins=False, owner=owner, frame=for_owner),
+                Message(Topic.REQUESTS, to_admins=True, owners=(), frame=for_admins),
+                Message(Topic.REQUESTS, to_admins=False, owners=owners, frame=for_owners),
             )
         frame = _frame(recorded, "mediaRequestUpdate", view)
-        return (Message(Topic.REQUESTS, to_admins=True, owner=owner, frame=frame),)
+        return (Message(Topic.REQUESTS, to_admins=True, owners=owners, frame=frame),)
 
     async def _row(self, recorded: Recorded[Any]) -> MediaRequestRow | None:
         """The request right after the event, as the read model will show it."""
@@ -159,6 +165,19 @@ class Messages:
         return row_after(past for past in history if past.version <= recorded.version)
 
 
+def _of_notification(recorded: Recorded[Any]) -> tuple[Message, ...]:
+    """What somebody was told is for them alone; only what is in their inbox is news there."""
+    event = recorded.event
+    if not isinstance(event, NotificationReceived):
+        return ()
+    row = notifications.fold(None, recorded) if event.in_inbox else None
+    if row is None:
+        return ()
+    frame = _frame(recorded, "newNotification", notification_view(row))
+    owners = (event.account_id,)
+    return (Message(Topic.NOTIFICATIONS, to_admins=False, owners=owners, frame=frame),)
+
+
 def _audit(recorded: Recorded[Event]) -> Message:
     metadata = recorded.metadata
     entry = AuditEntry(
@@ -172,7 +191,7 @@ def _audit(recorded: Recorded[Event]) -> Message:
         data=public_data(recorded.event),
     )
     frame = _frame(recorded, "event", entry)
-    return Message(Topic.AUDIT, to_admins=True, owner=None, frame=frame)
+    return Message(Topic.AUDIT, to_admins=True, owners=(), frame=frame)
 
 
 def _frame(recorded: Recorded[Any], name: str, data: msgspec.Struct) -> WebSocketSendEvent:

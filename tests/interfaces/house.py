@@ -6,11 +6,13 @@ from uuid import UUID
 
 import httpx
 
-from application.alerts import Alerts
 from application.effects import ForwardRequest, Job
-from application.media_requests import MediaRequests
+from application.media_requests import Forwarding, MediaRequests
 from application.ports import Title
+from application.quotas import PersonsQuotas
+from application.upstream_news import UpstreamNews
 from domain.media_requests import Media, MediaType
+from domain.quotas import Quota
 from infrastructure.metrics import PrometheusMetrics
 from interfaces.doors import Doors
 from interfaces.http.app import Application, build_app
@@ -20,6 +22,7 @@ from tests.fakes import (
     InMemoryErrors,
     InMemoryForwarder,
     InMemoryIdempotencyKeys,
+    InMemoryJobs,
     new_id,
 )
 from tests.folded import (
@@ -27,16 +30,20 @@ from tests.folded import (
     FoldedActivity,
     FoldedAlerts,
     FoldedApiKeys,
+    FoldedDeliveries,
+    FoldedNotifications,
     FoldedProgress,
     FoldedRateLimits,
     FoldedRequests,
     FoldedSessions,
 )
-from tests.people import AT_HOME, PASSWORD, SECRET, UNLIMITED, People, Person, context
+from tests.notified import Notified
+from tests.people import AT_HOME, PASSWORD, SECRET, UNLIMITED, Person, context
 
 __all__ = [
     "AT_HOME",
     "MATRIX",
+    "OVERSEERR_SECRET",
     "PASSWORD",
     "SECRET",
     "SEVERANCE",
@@ -49,6 +56,7 @@ __all__ = [
     "series",
 ]
 
+OVERSEERR_SECRET = "the secret of the webhook"
 MATRIX = Media(MediaType.MOVIE, 603)
 SEVERANCE = Media(MediaType.TV, 95396)
 
@@ -67,11 +75,12 @@ class Healthy:
         return self.parts
 
 
-class House(People):
+class House(Notified):
     """The use cases on players in memory, and the application in front of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, overseerr_secret: str | None = OVERSEERR_SECRET) -> None:
         super().__init__()
+        self.overseerr_secret = overseerr_secret
         films = {
             Media(MediaType.MOVIE, number): Title(f"Film {number}") for number in range(1, 600)
         }
@@ -87,9 +96,12 @@ class House(People):
         self.idempotency = InMemoryIdempotencyKeys()
         self.errors = InMemoryErrors()
         self.metrics = PrometheusMetrics()
-        self.use_cases = MediaRequests(
-            self.executor, self.store, self.catalogue, self.forwarder, self.clock
-        )
+        self.quota_rules: dict[MediaType, Quota | None] = {}
+        self.quotas = PersonsQuotas(self.executor, self.store, self.quota_rules, self.clock)
+        self.use_cases = MediaRequests(self.executor, self.store, self.catalogue, self.quotas)
+        self.forwarding = Forwarding(self.executor, self.accounts, self.forwarder, self.clock)
+        self.jobs = InMemoryJobs()
+        self.news = UpstreamNews(self.executor, self.forwarding, self.jobs, new_id)
         self._look()
         self.doors = self._doors()
         self.app: Application = build_app(self.doors)
@@ -103,6 +115,8 @@ class House(People):
         self.activity = FoldedActivity(self.store)
         self.limit_list = FoldedRateLimits(self.store)
         self.alert_list = FoldedAlerts(self.store)
+        self.notification_list = FoldedNotifications(self.store)
+        self.delivery_list = FoldedDeliveries(self.store)
 
     def _doors(self) -> Doors:
         return Doors(
@@ -110,12 +124,19 @@ class House(People):
             standings=self.standings,
             rate_limits=self.rate_limits,
             pseudonym=self.pseudonym,
+            overseerr_secret=self.overseerr_secret,
             sign_in=self.sign_in,
             setup=self.setup,
             accounts=self.accounts,
             api_keys=self.api_keys,
-            alerts=Alerts(self.executor, self.store, self.clock),
+            alerts=self.alerts,
             media_requests=self.use_cases,
+            quotas=self.quotas,
+            upstream_news=self.news,
+            choices=self.choices,
+            inboxes=self.inboxes,
+            delivering=self.delivering,
+            catalogue=self.catalogue,
             request_queries=self.requests,
             account_queries=self.account_list,
             session_queries=self.session_list,
@@ -123,6 +144,8 @@ class House(People):
             activity_queries=self.activity,
             rate_limit_queries=self.limit_list,
             alert_queries=self.alert_list,
+            notification_queries=self.notification_list,
+            delivery_queries=self.delivery_list,
             error_log=self.errors,
             personal_data=self.personal_data,
             last_uses=self.last_uses,
@@ -137,6 +160,9 @@ class House(People):
                 self.limit_list.limits,
                 self.limit_list.refused,
                 self.alert_list,
+                self.notification_list,
+                self.notification_list.inboxes,
+                self.delivery_list,
             ),
             health=self.health,
             metrics=self.metrics,
@@ -156,7 +182,7 @@ class House(People):
     async def forward(self, request_id: UUID) -> None:
         """Let Overseerr be told, as a worker would."""
         effect = ForwardRequest(request_id)
-        await self.use_cases.forward_request(effect, Job(new_id(), effect, "test", new_id()))
+        await self.forwarding.forward_request(effect, Job(new_id(), effect, "test", new_id()))
 
 
 def film(tmdb_id: int = 603, **more: Any) -> dict[str, Any]:

@@ -10,11 +10,13 @@ import httpx
 import msgspec
 
 from application.media_requests import Wish
-from application.ports import Title
+from application.ports import ForwardingFailure, Title
+from application.ports.notifiers import Ntfy
+from domain.accounts import Role
 from domain.alerts import alert_id
 from domain.api_keys import Scope
-from domain.media_requests import Media, MediaType
-from tests.fakes import now
+from domain.media_requests import DeclineRequest, ForwardingProblem, Media, MediaType
+from tests.fakes import new_id, now
 from tests.interfaces.house import PASSWORD, House, Person, context, film
 
 Thing = Callable[[House, Person], Awaitable[str | UUID]]
@@ -100,6 +102,46 @@ async def a_request(house: House, owner: Person) -> UUID:
     return request_id
 
 
+async def a_failed_request(house: House, owner: Person) -> UUID:
+    request_id = UUID(str(await a_request(house, owner)))
+    house.forwarder.failure = ForwardingFailure(ForwardingProblem.REFUSED, "No.")
+    await house.forward(request_id)
+    house.forwarder.failure = None
+    return request_id
+
+
+async def a_declined_request(house: House, owner: Person) -> UUID:
+    request_id = UUID(str(await a_request(house, owner)))
+    command = DeclineRequest(owner.id, "No room.")
+    await house.use_cases.change(request_id, command, context("system:test"))
+    return request_id
+
+
+async def a_notification(house: House, owner: Person) -> UUID:
+    request_id, known = await a_request(house, owner), set(house.notification_list.rows())
+    await decline(house, request_id)
+    ((of,),) = (
+        key
+        for key, row in house.notification_list.rows().items()
+        if key not in known and row.account_id == owner.id
+    )
+    return of
+
+
+async def decline(house: House, request_id: str | UUID) -> None:
+    """Somebody says no, and who asked is told."""
+    command = DeclineRequest(new_id(), "No room.")
+    await house.use_cases.change(UUID(str(request_id)), command, context("system:test"))
+    await house.settle()
+
+
+async def a_channel(house: House, owner: Person) -> UUID:
+    channel_id, _ = await house.choices.add_channel(
+        owner.id, Role.USER, "A channel", Ntfy("here"), context(f"account:{owner.id}")
+    )
+    return channel_id
+
+
 def a_new_film(house: House) -> Media:
     """A film that nobody has asked for."""
     media = Media(MediaType.MOVIE, 1000 + len(house.catalogue.titles))
@@ -141,12 +183,16 @@ SEEN_FROM_OUTSIDE = {
     "GET /docs/assets/{name:str}": Sample(thing=always("swagger-ui.css")),
 }
 _USER = "/api/v1/admin/users/{account_id:uuid}"
+_REQUEST = "/api/v1/media/requests/{request_id:uuid}"
+_CHANNEL = "/api/v1/notifications/channels/{channel_id:uuid}"
+_JUDGED = "/api/v1/admin/requests/{request_id:uuid}"
 
 SAMPLES = {
     **SEEN_FROM_OUTSIDE,
     **{route.replace(" ", " /api/v1"): sample for route, sample in SEEN_FROM_OUTSIDE.items()},
     "GET /metrics": Sample(),
     "GET /api/v1/ws": Sample(answer="upgrade-required"),
+    "POST /api/v1/webhooks/overseerr": Sample(body=says(media=None), answer="wrong-webhook-secret"),
     "POST /api/v1/auth/login": Sample(body=credentials),
     "POST /api/v1/auth/setup": Sample(body=set_up, answer="wrong-setup-token"),
     "POST /api/v1/auth/plex/pin": Sample(answer=201),
@@ -182,9 +228,45 @@ SAMPLES = {
     "GET /api/v1/admin/errors": Sample(),
     "GET /api/v1/admin/alerts": Sample(),
     "POST /api/v1/admin/alerts/{alert_id:uuid}/acknowledge": Sample(thing=an_alert),
+    "GET /api/v1/notifications": Sample(),
+    "POST /api/v1/notifications/{notification_id:uuid}/read": Sample(
+        thing=a_notification, answer=204, matter=True, unknown="unknown-notification"
+    ),
+    "POST /api/v1/notifications/read-all": Sample(answer=204),
+    "GET /api/v1/notifications/deliveries": Sample(),
+    "GET /api/v1/notifications/preferences": Sample(),
+    "PUT /api/v1/notifications/preferences": Sample(body=says(items=[])),
+    "GET /api/v1/notifications/channels": Sample(),
+    "POST /api/v1/notifications/channels": Sample(
+        body=says(name="Mine", address={"type": "ntfy", "topic": "here"}), answer=201
+    ),
+    f"PATCH {_CHANNEL}": Sample(
+        thing=a_channel, body=says(on=False), matter=True, unknown="unknown-channel"
+    ),
+    f"DELETE {_CHANNEL}": Sample(
+        thing=a_channel, answer=204, matter=True, unknown="unknown-channel"
+    ),
+    f"POST {_CHANNEL}/test": Sample(thing=a_channel, matter=True, unknown="unknown-channel"),
+    "GET /api/v1/media/search": Sample(query="?q=matrix"),
+    "GET /api/v1/media/movie/{tmdb_id:int}": Sample(thing=always("603")),
+    "GET /api/v1/media/tv/{tmdb_id:int}": Sample(thing=always("95396")),
     "POST /api/v1/media/request": Sample(body=wish, answer=201),
     "GET /api/v1/media/requests": Sample(query="?requestedBy={owner}", matter=True),
-    "GET /api/v1/media/requests/{request_id:uuid}": Sample(thing=a_request, matter=True),
-    "GET /api/v1/media/requests/{request_id:uuid}/history": Sample(thing=a_request, matter=True),
+    f"GET {_REQUEST}": Sample(thing=a_request, matter=True),
+    f"GET {_REQUEST}/history": Sample(thing=a_request, matter=True),
+    "GET /api/v1/media/requests/counts": Sample(query="?requestedBy={owner}", matter=True),
+    "GET /api/v1/media/quota": Sample(),
+    f"GET {_USER}/quota": Sample(thing=the_account),
+    f"PUT {_USER}/quota": Sample(thing=the_account, body=says(mediaType="tv", limit=3)),
+    f"DELETE {_USER}/quota": Sample(thing=the_account, query="?mediaType=tv", answer=204),
+    f"POST {_REQUEST}/follow": Sample(thing=a_request),
+    f"DELETE {_REQUEST}/follow": Sample(thing=a_request, answer=204),
+    f"DELETE {_REQUEST}": Sample(thing=a_request, answer=204, matter=True),
+    f"POST {_REQUEST}/retry": Sample(thing=a_failed_request, matter=True),
+    "GET /api/v1/admin/requests/export": Sample(query="?format=csv"),
+    f"POST {_JUDGED}/approve": Sample(thing=a_request),
+    f"POST {_JUDGED}/decline": Sample(thing=a_request, body=says(reason="No room.")),
+    f"POST {_JUDGED}/reopen": Sample(thing=a_declined_request),
+    f"POST {_JUDGED}/fulfil": Sample(thing=a_request),
 }
 """By method and path template; a route that is not here lets the tests fail."""

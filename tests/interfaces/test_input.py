@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Meta
 
-from domain.media_requests import MediaType
+from domain.media_requests import MediaType, RequestStatus
 from interfaces.http.media_requests import ListQuery, MediaWish
 from interfaces.input import MAX_ERRORS, Invalid, MalformedJson, read_json, read_query
 
@@ -113,7 +113,7 @@ def test_every_wrong_query_parameter_is_named() -> None:
         read_query(pairs, ListQuery)
     assert {error.field: error.message for error in refused.value.errors} == {
         "limit": "Must be a whole number, 1 to 100.",
-        "status": "Must be one of: pending, forwarded, failed.",
+        "status": f"Must be one of: {', '.join(RequestStatus)}.",
         "page": "Is not known here.",
         "cursor": "Must be given only once.",
     }
@@ -125,7 +125,7 @@ def test_a_query_string_has_no_null(text: str) -> None:
     with pytest.raises(Invalid) as refused:
         read_query(pairs, ListQuery)
     assert {error.field: error.message for error in refused.value.errors} == {
-        "status": "Must be one of: pending, forwarded, failed.",
+        "status": f"Must be one of: {', '.join(RequestStatus)}.",
         "after": "Must be a whole number, 0 to 9223372036854775807.",
         "cursor": "Must be the nextCursor of a page.",
         "limit": "Must be a whole number, 1 to 100.",

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from application.ports import CatalogueUnavailable, ForwardingFailure, StoreBusy, StoreUnavailable
-from domain.media_requests import ForwardingProblem, media_request_id
+from domain.media_requests import ForwardingProblem, RequestStatus, media_request_id
 from interfaces.http import call
 from tests.fakes import new_id
 from tests.interfaces.house import MATRIX, SEVERANCE, House, Person, film, series
@@ -49,10 +49,16 @@ async def test_a_request_is_made_found_and_says_where_it_stands(
         "year": 1999,
         "posterPath": "/matrix.jpg",
         "seasons": None,
+        "episodes": [],
         "note": "For Friday",
         "requestedBy": str(alice.id),
         "requestedAt": "",
         "status": "pending",
+        "awaitsApproval": False,
+        "more": None,
+        "decidedBy": None,
+        "reason": None,
+        "followers": 0,
         "version": 1,
         "updatedAt": "",
         "overseerrId": None,
@@ -82,7 +88,8 @@ async def test_a_second_request_is_refused_and_led_to_the_first(
     async with house.client(bob) as client:
         answer = await client.post(REQUEST, json=film())
     body = problem(answer, 409, "already-requested")
-    assert body["existing"] == {"id": first["id"], "href": f"{REQUESTS}/{first['id']}"}
+    href = f"{REQUESTS}/{first['id']}"
+    assert body["existing"] == {"id": first["id"], "href": href, "follow": f"{href}/follow"}
     assert body["detail"] == "“The Matrix” has already been requested."
 
 
@@ -223,11 +230,11 @@ async def test_a_page_has_twenty_unless_asked_otherwise(house: House, alice: Per
         ({"limit": "101"}, {"limit": "Must be a whole number, 1 to 100."}),
         ({"limit": ""}, {"limit": "Must be a whole number, 1 to 100."}),
         (
-            {"status": "lost", "requestedBy": "me", "sort": "title"},
+            {"status": "lost", "requestedBy": "me", "sort": "best"},
             {
-                "status": "Must be one of: pending, forwarded, failed.",
+                "status": f"Must be one of: {', '.join(RequestStatus)}.",
                 "requestedBy": "Must be a UUID.",
-                "sort": "Is not known here.",
+                "sort": "Must be one of: newest, oldest, title, updated.",
             },
         ),
         ({"cursor": "!"}, {"cursor": "Must be the nextCursor of a page."}),

@@ -11,6 +11,8 @@ from websockets.exceptions import ConnectionClosed
 from application.ports import NewEvents
 from domain.accounts import AccountSuspended, Role
 from domain.api_keys import Scope
+from domain.notifications.kinds import NoticeKind
+from domain.notifications.settings import Preference
 from domain.permissions import Action, Whose
 from interfaces.realtime.messages import ACTIONS, Topic
 from tests.events import metadata
@@ -27,7 +29,7 @@ from tests.interfaces.callers import (
 )
 from tests.interfaces.house import House, Person, context
 from tests.interfaces.realtime.client import Client, connected, served
-from tests.interfaces.samples import a_request
+from tests.interfaces.samples import a_channel, a_notification, a_request, decline
 
 NOT_VALID = (4401, "The token is not valid.")
 NOT_SIGNED_IN = (4401, "Authenticate first.")
@@ -214,6 +216,44 @@ async def test_an_auditor_hears_of_everything_that_happens(
             heard = await client.hear_all(len(positions))
         assert [message["position"] for message in heard] == positions
         assert {message["type"] for message in heard} == {"event"}
+
+
+async def test_each_caller_hears_what_they_were_told_themselves_and_nobody_else(
+    house: House, port: int, alice: Person
+) -> None:
+    for number, kind in enumerate(FOLLOWERS):
+        person = await kind.person(house, f"{number}@example.org")
+        headers = await kind.show(house, person)
+        async with connected(port, headers=headers) as live:
+            start = await live.subscribe("notifications")
+            await a_notification(house, alice)
+            await a_notification(house, person)
+            right = [
+                str(event.stream_id)
+                for event in house.store.events
+                if event.position > start and event.event in house.told(person.id)
+            ]
+            heard = await live.hear_all(len(right))
+        async with connected(port, headers=headers) as late:
+            await late.subscribe("notifications", position=start)
+            assert await late.hear_all(len(right)) == heard
+        assert (kind.name, [message["data"]["id"] for message in heard]) == (kind.name, right)
+        assert {message["type"] for message in heard} == {"newNotification"}
+
+
+async def test_what_goes_past_the_inbox_is_no_news_there(
+    house: House, port: int, alice: Person
+) -> None:
+    await a_channel(house, alice)
+    silent = {NoticeKind.REQUEST_DECLINED: Preference(inbox=False)}
+    await house.choices.prefer(alice.id, silent, context("system:test"))
+    async with connected(port, headers=alice.headers) as client:
+        await client.subscribe("notifications")
+        await decline(house, await a_request(house, alice))
+        assert [told.in_inbox for told in house.told(alice.id)] == [False]
+        await house.choices.prefer(alice.id, {}, context("system:test"))
+        of = await a_notification(house, alice)
+        assert (await client.hear())["data"]["id"] == str(of)
 
 
 # What ends a socket
