@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
+from domain.notifications.inbox import inbox_id
 from infrastructure.stand_ins.plex import OWNER_TOKEN
 from tests.infrastructure.errors.test_sentry import sentry
 from tests.journeys.traces import Secrets, find, forms, in_memory, on_disk
@@ -73,10 +74,13 @@ def witnesses_of(traveller: Traveller) -> dict[str, list[str]]:
         "sessions_v1": [admin, person],
         "api_keys_v1": [person],
         "activity_v1": [friend, person, "sign_in_failed", "refresh_token_reused"],
-        "media_requests_v1": [person, request],
+        "media_requests_v2": [person, request],
         "rate_limit_policies_v1": [admin],
         "rate_limit_violations_v1": [f"account:{person}", "address:"],
         "alerts_v1": ["error"],
+        "notifications_v1": [person],
+        "inboxes_v1": [str(inbox_id(UUID(person)))],
+        "deliveries_v1": [person, "given_up"],
         "error_log": [CLICK, "/auth/login", "/auth/sessions"],
         "idempotency_keys": [person],
         "outbox": [request],

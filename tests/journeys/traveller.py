@@ -60,6 +60,7 @@ class Traveller:
             await self._add_by_command(EMAIL, PASSWORD)
             await self._guess(nobody)
             await self._live(person, nobody)
+            await self._be_told(person, admin)
             await self._use_plex(nobody)
             await self._use_sockets(person)
             await self._meet_errors(nobody, person)
@@ -154,6 +155,30 @@ class Traveller:
         await self._stand_ins.overseerr.fail(Status(status=500, body=said))
         film = {"mediaType": "movie", "tmdbId": 603}
         self.request_id = (await _ask(person, "POST", "/media/request", 201, json=film))["id"]
+
+    async def _be_told(self, person: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+        """Hear of a request by channels that lead nowhere, and read it."""
+        channels = "/notifications/channels"
+        url, secret = "http://127.0.0.1:9/hooks-of-wilhelmina", "whsec_c2VjcmV0IG9mIFdpbGhlbG1pbmE="
+        mailbox, name = "wilhelmina.told@secrecy.example", "the hook of Wilhelmina"
+        self._secrets.all |= {url, secret, mailbox, name}
+        for address in (
+            {"type": "webhook", "url": url, "secret": secret},
+            {"type": "email", "to": mailbox},
+        ):
+            wish = {"name": name, "address": address}
+            channel = await _ask(person, "POST", channels, 201, json=wish)
+            await _ask(person, "POST", f"{channels}/{channel['id']}/test", 200)
+        broken = {"name": name, "address": {"type": "webhook", "url": f"{url} x", "secret": 7}}
+        await _ask(person, "POST", channels, 400, json=broken)
+        film = {"mediaType": "movie", "tmdbId": 604}
+        request = await _ask(person, "POST", "/media/request", 201, json=film)
+        path = f"/admin/requests/{request['id']}/decline"
+        await _ask(admin, "POST", path, 200, json={"reason": "No room."})
+        async with asyncio.timeout(20):
+            while len((await _ask(person, "GET", "/notifications/deliveries", 200))["items"]) < 2:
+                await asyncio.sleep(0.05)
+        await _ask(person, "POST", "/notifications/read-all", 204)
 
     async def _make_key(self, person: httpx.AsyncClient, name: str) -> dict[str, Any]:
         """Asked for twice, so that the answer with the key in it is kept."""
