@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from itertools import count
+from time import monotonic, sleep
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +27,7 @@ from infrastructure.settings import load
 from tests.running import Running
 
 SECRET_KEY = "a secret of these tests and of nothing else"
+WEBHOOK_SECRET = "what only Overseerr and these tests know"
 ERROR = LoggedError(
     fingerprint="0123456789abcdef",
     kind="ValueError",
@@ -108,6 +110,10 @@ class Person:
         made = self._post("/auth/keys", {"name": "a key", "scopes": scopes})
         return {"X-Api-Key": made.json()["key"]}
 
+    def ask_for(self, tmdb_id: int) -> str:
+        """Ask for a film; the id of the request."""
+        return self._post("/media/request", {"mediaType": "movie", "tmdbId": tmdb_id}).json()["id"]
+
     def request_film(self, tmdb_id: int) -> None:
         """Ask for a film, and wait until the list of requests shows it."""
         asked = self._post("/media/request", {"mediaType": "movie", "tmdbId": tmdb_id})
@@ -116,6 +122,27 @@ class Person:
     def last_request(self) -> str:
         """The id of the last request."""
         return self._get("/media/requests?limit=1")["items"][0]["id"]
+
+    def channel(self) -> str:
+        """The id of a channel, which is added if there is none."""
+        for channel in self._get("/notifications/channels")["items"]:
+            return channel["id"]
+        address = {"type": "ntfy", "topic": "nobody", "url": "http://127.0.0.1:9"}
+        added = self._post("/notifications/channels", {"name": "Nobody", "address": address})
+        return added.json()["id"]
+
+    def last_notification(self) -> str:
+        """The id of the last notification."""
+        return self._get("/notifications?limit=1")["items"][0]["id"]
+
+    def be_told(self, admin: "Person", tmdb_id: int) -> None:
+        """Hear of a request that the admin has declined it."""
+        self.request_film(tmdb_id)
+        admin._post(f"/admin/requests/{self.last_request()}/decline", {"reason": "No room."})
+        deadline = monotonic() + 10
+        while not self._get("/notifications")["items"]:
+            assert monotonic() < deadline, "nobody was told"
+            sleep(0.05)
 
     def errors(self) -> set[str]:
         """The fingerprints of all unexpected errors, as admins see them."""

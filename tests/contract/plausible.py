@@ -17,16 +17,19 @@ import httpx
 import schemathesis
 from schemathesis import Response, hooks
 
+from domain.notifications.kinds import NoticeKind
 from domain.rate_limits import MOST_CALLS
 from infrastructure.stand_ins.plex_tv import PEOPLE
 from infrastructure.stand_ins.titles import LAST_ID
 from interfaces.http.idempotency import KEY_PATTERN
-from tests.contract.people import Session, Town
+from tests.contract.people import WEBHOOK_SECRET, Session, Town
 
 _tool = cast("Any", schemathesis)  # whose hooks have no types
 AUTH = "/api/v1/auth"
 ADMIN = "/api/v1/admin"
 MEDIA = "/api/v1/media"
+WEBHOOKS = "/api/v1/webhooks"
+NOTIFICATIONS = "/api/v1/notifications"
 FRIEND = PEOPLE[1]
 """Of the owner of the Plex server, so that they may come in."""
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -56,6 +59,9 @@ class Sensible:
             f"PUT {ADMIN}/rate-limits/{{policy}}": self._limit_downloads,
             f"POST {AUTH}/keys": _expire_in_time,
             f"POST {MEDIA}/request": _ask_for_seasons_there_are,
+            f"POST {NOTIFICATIONS}/channels": _lead_nowhere,
+            f"PATCH {NOTIFICATIONS}/channels/{{channel_id}}": _stay_there,
+            f"PUT {NOTIFICATIONS}/preferences": _go_by_channels_there_are,
         }
 
     @contextmanager
@@ -138,7 +144,10 @@ class Plausible(Sensible):
             "request_id": town.examiner.last_request,
             "account_id": lambda: next(self._victims),
             "alert_id": lambda: town.alert,
+            "channel_id": town.examiner.channel,
+            "notification_id": town.examiner.last_notification,
             "pin": self._pin,
+            "tmdb_id": lambda: "603",
         }
         self._by_other: Mapping[str, Callable[[Case], None]] = {
             f"POST {AUTH}/login": self._sign_in,
@@ -150,6 +159,8 @@ class Plausible(Sensible):
         self._existing: Mapping[str, Callable[[Case], None]] = {
             **self._by_other,
             f"POST {MEDIA}/request": _ask_for_the_next,
+            f"POST {MEDIA}/requests/{{request_id}}/retry": self._retry_what_is_new,
+            f"POST {WEBHOOKS}/overseerr": _be_overseerr,
             f"DELETE {ADMIN}/users/{{account_id}}": self._forget_the_doomed,
         }
 
@@ -195,6 +206,10 @@ class Plausible(Sensible):
     def _forget_the_doomed(self, case: Case) -> None:
         case.path_parameters["account_id"] = next(self._doomed, next(self._victims))
 
+    def _retry_what_is_new(self, case: Case) -> None:
+        """It is on its way to Overseerr still; what is there already cannot be tried again."""
+        case.path_parameters["request_id"] = self._town.examiner.ask_for(next(_titles))
+
     def _pin(self) -> str:
         """A PIN that was started; every other one is confirmed as well."""
         pin = self._http.post("/auth/plex/pin").json()
@@ -231,6 +246,27 @@ def _ask_for_seasons_there_are(case: Case) -> None:
     case.body["tmdbId"] = 1 + int(case.body["tmdbId"]) % LAST_ID
     if case.body.get("seasons") is not None:
         case.body["seasons"] = [1]
+    for episode in case.body.get("episodes") or ():
+        episode["season"] = 1
+
+
+def _lead_nowhere(case: Case) -> None:
+    """Whatever is sent there stays in the house, and nobody is told anything by us."""
+    case.body["address"] = {"type": "ntfy", "topic": "nobody", "url": "http://127.0.0.1:9"}
+
+
+def _stay_there(case: Case) -> None:
+    case.body.pop("address", None)
+
+
+def _go_by_channels_there_are(case: Case) -> None:
+    for number, item in enumerate(case.body["items"]):
+        item["kind"] = [*NoticeKind][number]
+        item["channels"] = None
+
+
+def _be_overseerr(case: Case) -> None:
+    case.headers["Authorization"] = WEBHOOK_SECRET
 
 
 def _ask_for_the_next(case: Case) -> None:
