@@ -7,6 +7,7 @@ documentation shows: every event in one transaction with its tracking record.
 import time
 from typing import Any
 
+import msgspec
 import psycopg
 from eventsourcing.application import Application
 from eventsourcing.dispatch import singledispatchmethod
@@ -24,13 +25,14 @@ from domain.media_requests import (
     MediaRequested,
     MediaRequestForwarded,
 )
+from infrastructure.event_store.codec import topic_of
 from infrastructure.event_store.recorder import MsgspecMapper
 from projections.media_requests import MEDIA_REQUESTS
 
 EVENTS_TABLE = "log_events"
 """The library puts the name of the application, in lower case, before ``_events``."""
 
-TOPICS = tuple(tag_of(event) for event in MEDIA_REQUESTS.events)
+TOPICS = tuple(topic_of(tag_of(event), event.version) for event in MEDIA_REQUESTS.events)
 
 _COLUMNS = MEDIA_REQUESTS.columns
 _INSERT = (
@@ -109,14 +111,20 @@ def run_to_the_end(database_url: str) -> None:
             time.sleep(0.005)
 
 
+def _kept(value: Any) -> Any:
+    """The value of a column; what has no column type of its own is kept as JSON."""
+    kept_as_json = isinstance(value, tuple | msgspec.Struct)
+    return Jsonb(msgspec.to_builtins(value)) if kept_as_json else value
+
+
 def _change(recorded: Recorded[Any]) -> tuple[bytes, Any]:
     event = recorded.event
     stamp = recorded.version, recorded.at
     match event:
         case MediaRequested():
             row = MEDIA_REQUESTS.fold(None, recorded)
-            values = {column: getattr(row, column) for column in _COLUMNS}
-            return _INSERT, {**values, "seasons": Jsonb(values["seasons"])}
+            values = {column: _kept(getattr(row, column)) for column in _COLUMNS}
+            return _INSERT, values
         case MediaRequestForwarded(overseerr_id):
             return _FORWARDED, (*stamp, overseerr_id, recorded.stream_id)
         case ForwardingFailed(attempt, problem, retry_at=retry_at):

@@ -129,7 +129,7 @@ def check(database_url: str) -> None:
     with psycopg.connect(database_url) as connection:
         shown = connection.execute(
             "SELECT status, count(*), sum(attempts)::bigint, sum(version)::bigint"
-            " FROM media_requests_v1 GROUP BY status ORDER BY status"
+            " FROM media_requests_v2 GROUP BY status ORDER BY status"
         ).fetchall()
         expected = connection.execute("SELECT * FROM expected ORDER BY status").fetchall()
     assert shown == expected, f"the read model is {shown}, and should be {expected}"
