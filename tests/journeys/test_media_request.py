@@ -91,6 +91,20 @@ async def test_a_request_goes_all_the_way(
     }
 
 
+async def test_whoever_prefers_to_wait_is_answered_with_the_outcome(
+    running: Running, user: httpx.AsyncClient, tmdb_id: int
+) -> None:
+    body = {"mediaType": "movie", "tmdbId": tmdb_id}
+    answer = await user.post("/media/request", json=body, headers={"Prefer": "wait=15"})
+    assert answer.status_code == httpx.codes.CREATED
+    assert answer.headers["Preference-Applied"] == "wait=15"
+    request = answer.json()
+    assert request["status"] == "forwarded"
+    assert (await running.in_overseerr()).count(tmdb_id) == 1
+    shown = (await user.get(f"/media/requests/{request['id']}")).json()
+    assert shown["overseerrId"] == request["overseerrId"]
+
+
 async def test_a_click_is_followed_from_the_request_to_overseerr(
     running: Running, user: httpx.AsyncClient, tmdb_id: int
 ) -> None:
