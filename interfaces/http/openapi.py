@@ -38,6 +38,11 @@ HEADERS: dict[str, dict[str, Any]] = {
         "required": True,
         "schema": {"type": "string", "format": "uri-reference"},
     },
+    "Content-Disposition": {
+        "description": "The answer is a file; this names it.",
+        "required": True,
+        "schema": {"type": "string"},
+    },
     "ETag": {
         "description": "Send it back as `If-None-Match`; 304 says that nothing has changed.",
         "required": True,
@@ -141,8 +146,9 @@ def _header(name: str, *, required: bool = True) -> ResponseHeader:
     return ResponseHeader(name=name, value="", documentation_only=True, required=required)
 
 
-X_POSITION, LOCATION, ETAG, SET_COOKIE, PREFERENCE_APPLIED = map(
-    _header, ("X-Position", "Location", "ETag", "Set-Cookie", "Preference-Applied")
+X_POSITION, LOCATION, ETAG, SET_COOKIE, PREFERENCE_APPLIED, CONTENT_DISPOSITION = map(
+    _header,
+    ("X-Position", "Location", "ETag", "Set-Cookie", "Preference-Applied", "Content-Disposition"),
 )
 NOT_MODIFIED = {304: ResponseSpec(None, description="What `If-None-Match` names is still right.")}
 

@@ -14,7 +14,7 @@ from interfaces.doors import Doors
 from interfaces.http.call import Call
 from interfaces.http.errors import NOT_LET_IN, ReadModelBehind, refusals
 from interfaces.http.media_requests import FilterQuery, filter_of
-from interfaces.http.openapi import asks
+from interfaces.http.openapi import CONTENT_DISPOSITION, asks
 from interfaces.input import Invalid
 from interfaces.views import MediaRequestView, view_of
 from projections.media_requests import MEDIA_REQUESTS, Mark, RequestFilter, Sort
@@ -47,6 +47,7 @@ class ExportQuery(FilterQuery, frozen=True):
     summary="Export requests",
     opt={"action": Action.EXPORT_REQUESTS},
     operation_class=asks(ExportQuery, NDJSON, CSV),
+    response_headers=[CONTENT_DISPOSITION],
     responses=refusals(Invalid, ReadModelBehind, *NOT_LET_IN),
 )
 async def export_requests(request: Call) -> Stream:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial, reduce
 from typing import Any, TypeVar
 from uuid import UUID
@@ -267,6 +267,10 @@ class Requests(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """In the end nothing is stuck, and Overseerr has nothing that was ended here."""
+        with closing(self.runner):
+            self.end()
+
+    def end(self) -> None:
         while self.jobs:
             self.run(self._perform(self.jobs.pop(0)))
         for media in TITLES:
@@ -278,7 +282,6 @@ class Requests(RuleBasedStateMachine):
                 assert not self.left_there(media)
             if request.status is RequestStatus.FORWARDED and media not in self.meddled:
                 assert request.part.beyond(self.asked_there(media)) is None
-        self.runner.close()
 
     # How
 

@@ -19,6 +19,7 @@ from application.ports import (
     UnreadableStream,
     VersionConflict,
 )
+from application.ports.notifiers import DeliveryFailed, Undeliverable
 from domain.accounts import AccountExists
 from domain.kernel import DomainError
 from domain.rate_limits import RecordedJustNow
@@ -40,8 +41,9 @@ MODULES_THAT_DEFINE_ERRORS = (
     domain.accounts,
     domain.media_requests,
 )
-STAY_INSIDE = {VersionConflict, ForwardingFailure, RecordedJustNow}
-"""The executor retries the first, the worker records the second, the last is told later."""
+STAY_INSIDE = {VersionConflict, ForwardingFailure, RecordedJustNow, DeliveryFailed, Undeliverable}
+"""The executor retries the first, the worker records the second, the third is told later, and what
+came of a delivery is an answer."""
 
 
 def descendants(cls: type[Exception]) -> Iterator[type[Exception]]:
