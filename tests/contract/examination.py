@@ -88,6 +88,9 @@ def filter_failure(_: Any, failure: Failure, case: Case, response: Response) -> 
             return told != ("forgotten", None, None)
         case "GET /api/v1/media/requests/{request_id}":
             return shown.get("status") not in {"withdrawn", "cancelled"}
+        case "GET /api/v1/media/requests/{request_id}/history":
+            types = {entry["type"] for entry in shown["items"]}
+            return not types & {"media_request.withdrawn", "media_request.cancelled"}
         case _:
             return True
 

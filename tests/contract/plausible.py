@@ -159,7 +159,8 @@ class Plausible(Sensible):
         self._existing: Mapping[str, Callable[[Case], None]] = {
             **self._by_other,
             f"POST {MEDIA}/request": _ask_for_the_next,
-            f"POST {MEDIA}/requests/{{request_id}}/retry": self._retry_what_is_new,
+            f"POST {MEDIA}/requests/{{request_id}}/retry": self._take_what_is_new,
+            f"POST {ADMIN}/requests/{{request_id}}/fulfil": self._take_what_is_new,
             f"POST {WEBHOOKS}/overseerr": _be_overseerr,
             f"DELETE {ADMIN}/users/{{account_id}}": self._forget_the_doomed,
         }
@@ -206,8 +207,8 @@ class Plausible(Sensible):
     def _forget_the_doomed(self, case: Case) -> None:
         case.path_parameters["account_id"] = next(self._doomed, next(self._victims))
 
-    def _retry_what_is_new(self, case: Case) -> None:
-        """It is on its way to Overseerr still; what is there already cannot be tried again."""
+    def _take_what_is_new(self, case: Case) -> None:
+        """It is on its way to Overseerr still; what is there cannot be tried or fulfilled again."""
         case.path_parameters["request_id"] = self._town.examiner.ask_for(next(_titles))
 
     def _pin(self) -> str:
