@@ -194,6 +194,10 @@ class _Completion:
             self._add_words("Only for admins.")
 
     def _tell_success(self) -> None:
+        usual = self._responses[str(self._handler.status_code)].get("headers", {})
+        for status, response in self._responses.items():
+            if status.startswith("2"):  # whichever success it is, it has the same headers
+                response.setdefault("headers", usual)
         shapes_of_answer = _structs(self._handler.parsed_fn_signature.return_type)
         words = " Or: ".join(shapes.describe(shape) for shape in shapes_of_answer)
         if words:
