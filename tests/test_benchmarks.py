@@ -40,6 +40,7 @@ from domain.media_requests import media_request_id, media_requests
 from infrastructure.embedded import ServerUrls
 
 
+@pytest.mark.timeout(600)  # it starts two dozen servers
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_a_quick_run_prints_one_json_object_for_each_benchmark(name: str, tmp_path: Path) -> None:
     finished = subprocess.run(

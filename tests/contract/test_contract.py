@@ -26,6 +26,9 @@ from tests.contract.plausible import (
 )
 from tests.running import Running, empty_medianest
 
+# Thousands of calls, each checked: minutes, on a machine that is busy.
+pytestmark = pytest.mark.timeout(600)
+
 Document = dict[str, Any]
 
 SET_UP = "POST /api/v1/auth/setup"
