@@ -32,7 +32,7 @@ async def keep_running(
             what = f"{type(error).__name__}: {error}"
             if what != told or loop.time() - told_at >= LONGEST_DELAY:
                 told, told_at = what, loop.time()
-                log.error(  # noqa: TRY400
+                log.error(  # noqa: TRY400 - the traceback once
                     "loop failed",
                     loop=name,
                     error=what,

@@ -55,7 +55,7 @@ class GatheringTransport:
 
 
 class GatheringProtocol(HttpToolsProtocol):
-    """Uvicorn's own, on a transport that gathers."""
+    """Uvicorn's own, on a transport that gathers; it asks no more of one than ours has."""
 
     def connection_made(self, transport: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """See ``asyncio.Protocol``."""

@@ -30,10 +30,6 @@ class RequestQueries(Protocol):
         """Those of the requests that there are, in no order, in one read."""
         ...
 
-    async def by_overseerr_id(self, overseerr_id: int) -> MediaRequestRow | None:
-        """The request that is followed under Overseerr's id, or ``None``."""
-        ...
-
     async def page(
         self, wanted: RequestFilter, sort: Sort, *, after: Mark | None, limit: int
     ) -> Sequence[MediaRequestRow]:

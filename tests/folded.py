@@ -119,10 +119,6 @@ class FoldedRequests(Folded[MediaRequestRow]):
         )
         return [of for of in there if after is None or of > after][:limit]
 
-    async def by_overseerr_id(self, overseerr_id: int) -> MediaRequestRow | None:
-        found = [row for row in self.rows().values() if row.overseerr_id == overseerr_id]
-        return found[-1] if found else None
-
     async def page(
         self, wanted: RequestFilter, sort: Sort, *, after: Mark | None, limit: int
     ) -> Sequence[MediaRequestRow]:

@@ -84,15 +84,6 @@ class MediaRequestQueries:
             "SELECT * FROM media_requests_v2 WHERE id = ANY(%s)", [[*request_ids]]
         )
 
-    async def by_overseerr_id(self, overseerr_id: int) -> MediaRequestRow | None:
-        """The request that is followed under Overseerr's id, or ``None``."""
-        found = await self._rows(
-            "SELECT * FROM media_requests_v2 WHERE overseerr_id = %s"
-            " ORDER BY requested_position DESC LIMIT 1",
-            [overseerr_id],
-        )
-        return found[0] if found else None
-
     async def at_overseerr(
         self, statuses: Sequence[RequestStatus], *, after: UUID | None, limit: int
     ) -> Sequence[UUID]:

@@ -237,17 +237,15 @@ def test_what_is_sorted_and_searched_has_no_case_accents_or_punctuation() -> Non
     assert len(words_of("x" * 5000)[0]) <= 100
 
 
-async def test_requests_are_found_by_their_ids_and_by_overseerr_s(
+async def test_requests_are_found_by_their_ids(
     projected: Projected, pool: AsyncConnectionPool
 ) -> None:
     one, two = await put(projected, film(1), film(2))
-    await projected.put(two, m.MediaRequestForwarded(7))
     queries = MediaRequestQueries(pool)
     assert set(ids(await queries.find_all([one, two, UUID(int=1)]))) == {one, two}
-    found = await queries.by_overseerr_id(7)
+    found = await queries.find(two)
     assert found is not None
     assert found.id == two
-    assert await queries.by_overseerr_id(8) is None
     assert await queries.find(UUID(int=1)) is None
 
 
